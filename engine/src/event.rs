@@ -1,0 +1,125 @@
+//! What happened, told to the outside as it happens: the live board, SSE and webhooks.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cdr::{CallResult, Caller, Direction, EndedBy};
+use crate::id::{CallId, Key, LegNumber};
+use crate::plan::E164;
+use crate::time::WallTime;
+
+/// One fact about a call, a trunk or a registration. Events of one call come in order;
+/// `CallStarted` is its first and `CallEnded` its last.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An INVITE was admitted and the call exists. Boxed: it is the largest by far.
+    CallStarted(Box<CallStarted>),
+    /// A callee is being dialled.
+    LegDialled {
+        /// The call.
+        call: CallId,
+        /// The leg.
+        leg: LegNumber,
+        /// Destination key, or the dialled number.
+        destination: Key,
+        /// Trunk it leaves by.
+        trunk_out: Option<Key>,
+    },
+    /// A callee rings (first 180 or 183 of this leg).
+    LegRinging {
+        /// The call.
+        call: CallId,
+        /// The leg.
+        leg: LegNumber,
+        /// When.
+        at: WallTime,
+    },
+    /// A callee leg is over without having answered.
+    LegEnded {
+        /// The call.
+        call: CallId,
+        /// The leg.
+        leg: LegNumber,
+        /// Its final status; 487 when cancelled.
+        sip_status: u16,
+    },
+    /// A callee answered and the two sides are connected.
+    CallAnswered {
+        /// The call.
+        call: CallId,
+        /// Who answered.
+        leg: LegNumber,
+        /// When.
+        at: WallTime,
+    },
+    /// The call is over; its CDR is on its way.
+    CallEnded {
+        /// The call.
+        call: CallId,
+        /// When.
+        at: WallTime,
+        /// Answer to end; zero when not answered.
+        duration: Duration,
+        /// Outcome.
+        result: CallResult,
+        /// Status the caller got.
+        sip_status: u16,
+        /// Q.850 cause.
+        q850_cause: u8,
+        /// Who ended it.
+        ended_by: EndedBy,
+    },
+    /// Channels in use changed since the last report; at most once a second per trunk.
+    TrunkChannels {
+        /// The trunk.
+        trunk: Key,
+        /// Legs that use it now.
+        in_use: u32,
+        /// Its limit, 0 when unlimited.
+        limit: u32,
+    },
+    /// A phone registered or refreshed.
+    Registered {
+        /// The extension's user name.
+        extension: Key,
+        /// Where it is reached.
+        contact: String,
+        /// The address the REGISTER came from.
+        source: SocketAddr,
+        /// Until when.
+        expires_at: WallTime,
+    },
+    /// A binding expired or was removed.
+    Unregistered {
+        /// The extension's user name.
+        extension: Key,
+        /// The binding.
+        contact: String,
+    },
+    /// A wrong or missing credential was answered; repeated ones mean a guesser.
+    AuthenticationFailed {
+        /// The user name that was tried, cut to 64 bytes.
+        user: String,
+        /// From where.
+        source: SocketAddr,
+    },
+}
+
+/// The beginning of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallStarted {
+    /// The call.
+    pub call: CallId,
+    /// INVITE received.
+    pub at: WallTime,
+    /// Which way it goes, as far as the route tells.
+    pub direction: Direction,
+    /// The DID called or presented.
+    pub did: Option<E164>,
+    /// Whose DID.
+    pub customer: Option<Key>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The trunk it came by; none for extensions.
+    pub trunk_in: Option<Key>,
+}

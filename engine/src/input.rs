@@ -1,0 +1,112 @@
+//! Everything that enters and leaves the engine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::cdr::Cdr;
+use crate::event::Event;
+use crate::id::CallId;
+use crate::media::{MediaCommand, MediaEvent};
+use crate::route::Snapshot;
+
+/// A transport protocol of SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// RFC 3261 18, datagrams.
+    Udp,
+    /// RFC 3261 18, streams.
+    Tcp,
+    /// RFC 3261 26.2, streams under TLS.
+    Tls,
+}
+
+/// A listener of ours, by its position in [`crate::EngineConfig::listeners`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub u16);
+
+/// A way to a peer and back: for UDP our socket and its address, for streams one connection.
+/// The engine knows flows, never sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Flow {
+    /// Ours.
+    pub listener: ListenerId,
+    /// The protocol.
+    pub transport: Transport,
+    /// The peer.
+    pub remote: SocketAddr,
+    /// The connection of a stream transport; 0 for UDP, or to let the shell choose one.
+    pub connection: u32,
+}
+
+/// What enters the engine.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// One datagram, or one framed message of a stream.
+    Datagram {
+        /// Where it came by.
+        flow: Flow,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A datagram could not be sent (ICMP unreachable, connection refused).
+    Unreachable {
+        /// Where it was going.
+        flow: Flow,
+    },
+    /// A name was looked up.
+    Resolved {
+        /// The question's number.
+        query: ResolveId,
+        /// Addresses in order of preference; empty when the name does not exist or the lookup
+        /// failed.
+        addresses: &'a [IpAddr],
+    },
+    /// From the relay.
+    Media(MediaEvent),
+    /// From the operator.
+    Command(OperatorCommand),
+    /// New provisioning, for calls that start from now on.
+    Snapshot(Arc<Snapshot>),
+    /// Time has passed: [`crate::Engine::poll_timeout`] is due. Spurious ones are no-ops.
+    Tick,
+}
+
+/// A question to the resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResolveId(pub u64);
+
+/// What an operator asks of the running engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCommand {
+    /// End this call now, with BYE or a final answer on every leg.
+    HangUp(CallId),
+    /// Refuse new calls with 503 and Retry-After; running calls go on.
+    Drain,
+    /// End every call.
+    HangUpAll,
+}
+
+/// What leaves the engine, in the order in which it must be carried out.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// By this way.
+        flow: Flow,
+        /// One whole SIP message.
+        bytes: Arc<[u8]>,
+    },
+    /// Look up a host name's addresses.
+    Resolve {
+        /// Comes back with the answer.
+        query: ResolveId,
+        /// The name.
+        host: Arc<str>,
+    },
+    /// To the relay.
+    Media(MediaCommand),
+    /// A call is over; its one record. Never dropped by the shell.
+    Cdr(Box<Cdr>),
+    /// Something that people or programs may want to see; may be dropped under overload.
+    Event(Event),
+}

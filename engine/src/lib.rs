@@ -1,0 +1,32 @@
+//! The call engine: a function of (state, time, input).
+//!
+//! # Drive contract
+//!
+//! Give it [`Engine::handle`]`(now, input)`, drain [`Engine::poll_output`] until it returns
+//! `None`, carry the outputs out in order, then sleep until [`Engine::poll_timeout`] or the next
+//! input. Spurious wake-ups are no-ops; `now.mono` never goes back. Nothing else enters or
+//! leaves, so a recorded list of inputs replays bit for bit.
+#![forbid(unsafe_code)]
+
+mod cdr;
+mod counters;
+mod event;
+mod id;
+mod input;
+pub mod media;
+pub mod plan;
+pub mod route;
+mod secret;
+mod time;
+
+pub use cdr::{
+    CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, MediaDirection,
+};
+pub use counters::Counters;
+pub use event::{CallStarted, Event};
+pub use id::{CallId, Key, LegNumber};
+pub use input::{
+    Flow, Input, ListenerId, OperatorCommand, Output, ResolveId, Transport,
+};
+pub use secret::Secret;
+pub use time::{Now, Timestamp, WallTime};

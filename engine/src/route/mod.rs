@@ -1,0 +1,32 @@
+//! Routing: what was provisioned, compiled into one immutable snapshot.
+
+mod provisioning;
+
+pub use provisioning::{
+    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
+    IdentityPolicy, MemberSpec, Presented, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
+};
+mod preview;
+mod snapshot;
+
+pub use snapshot::Snapshot;
+pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
+
+/// Something wrong in the provisioning, with the place where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// `trunk`, `customer`, `did`, `destination`, `group` or `extension`.
+    pub kind: &'static str,
+    /// Key of the row.
+    pub key: String,
+    /// Field, as in REST (`members[1].target`).
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}: {}", self.kind, self.key, self.field, self.message)
+    }
+}

@@ -1,0 +1,251 @@
+//! What an operator configured, as plain values with references by key. The store reads it from
+//! the database, import from documents; [`super::Snapshot::compile`] judges it as a whole.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::plan::{E164, NumberFormat};
+use crate::secret::Secret;
+
+/// The whole provisioning of a node.
+#[derive(Clone, Debug, Default)]
+pub struct Provisioning {
+    /// SIP peers.
+    pub trunks: Vec<TrunkSpec>,
+    /// Who rents DIDs.
+    pub customers: Vec<CustomerSpec>,
+    /// Numbers and their routes.
+    pub dids: Vec<DidSpec>,
+    /// What can ring.
+    pub destinations: Vec<DestinationSpec>,
+    /// Hunt groups.
+    pub groups: Vec<GroupSpec>,
+    /// SIP accounts.
+    pub extensions: Vec<ExtensionSpec>,
+}
+
+/// A SIP peer that brings or takes calls.
+#[derive(Clone, Debug)]
+pub struct TrunkSpec {
+    /// Key.
+    pub id: String,
+    /// A disabled trunk neither brings nor takes calls; running ones go on.
+    pub enabled: bool,
+    /// Where calls leaving by it are sent: the first, then the next when it fails.
+    /// Empty for a trunk that only brings calls.
+    pub peers: Vec<SocketAddr>,
+    /// Networks, besides the peers' own addresses, that calls from it come from.
+    pub sources: Vec<Source>,
+    /// Channels in both directions together; 0 is unlimited. One INS1500 has 23.
+    pub channels: u32,
+    /// Prefixes of E.164 numbers (with `+`) it carries; empty carries all.
+    pub prefixes: Vec<String>,
+    /// Lower is tried first among trunks whose longest prefixes are equal.
+    pub priority: u32,
+    /// How it writes numbers.
+    pub format_in: NumberFormat,
+    /// How it wants them.
+    pub format_out: NumberFormat,
+    /// Where it puts the called DID.
+    pub did_source: DidSource,
+    /// The DID meant when the called number is missing (グローバル着信).
+    pub default_did: Option<E164>,
+    /// What leaves in identity headers.
+    pub identity: IdentityPolicy,
+    /// P-Asserted-Identity from it is believed.
+    pub trusted: bool,
+    /// Its media may come from elsewhere than its SDP says (it is behind NAT).
+    pub nat: bool,
+}
+
+/// An address or network that a trunk sends from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Network address.
+    pub network: IpAddr,
+    /// Leading bits that count.
+    pub prefix_len: u8,
+    /// Only this port, when given.
+    pub port: Option<u16>,
+}
+
+/// Where a trunk puts the called DID.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DidSource {
+    /// User part of the Request-URI.
+    #[default]
+    RequestUri,
+    /// User part of `To` (ひかり電話 behind a home gateway).
+    To,
+    /// `P-Called-Party-ID` (RFC 7315), else the Request-URI.
+    PCalledPartyId,
+    /// Topmost `Diversion` (RFC 5806), else the Request-URI.
+    Diversion,
+}
+
+/// Whose number stands in an identity header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presented {
+    /// The header is not sent (for From: anonymous).
+    None,
+    /// The original caller.
+    #[default]
+    Caller,
+    /// The DID that was called, or that an extension presents.
+    Did,
+}
+
+/// Identity headers of calls that leave by a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityPolicy {
+    /// `From`. A withheld caller stays anonymous with `Privacy: id` (RFC 3323).
+    pub from: Presented,
+    /// `P-Asserted-Identity` (RFC 3325).
+    pub asserted: Presented,
+    /// `Diversion` with the DID and the reason (RFC 5806).
+    pub diversion: bool,
+}
+
+impl Default for IdentityPolicy {
+    fn default() -> Self {
+        IdentityPolicy { from: Presented::Caller, asserted: Presented::Did, diversion: true }
+    }
+}
+
+/// Who rents DIDs.
+#[derive(Clone, Debug)]
+pub struct CustomerSpec {
+    /// Key.
+    pub id: String,
+    /// Calls to DIDs of a suspended customer are refused.
+    pub active: bool,
+}
+
+/// A number and its route.
+#[derive(Clone, Debug)]
+pub struct DidSpec {
+    /// The number.
+    pub number: E164,
+    /// Customer key; none while the number is free.
+    pub customer: Option<String>,
+    /// Only an active DID takes calls.
+    pub active: bool,
+    /// Steps, tried in order until somebody answers.
+    pub route: Vec<TargetRef>,
+    /// Concurrent calls; 0 is unlimited. One more is answered busy.
+    pub max_calls: u32,
+    /// Display name shown to callees beside the number; empty shows the caller's own.
+    pub presented_name: String,
+}
+
+/// A reference to what can ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetRef {
+    /// `destination:KEY`.
+    Destination(String),
+    /// `group:KEY`.
+    Group(String),
+    /// `extension:USER`.
+    Extension(String),
+}
+
+impl TargetRef {
+    /// Reads `destination:KEY`, `group:KEY` or `extension:USER`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, key) = text.split_once(':')?;
+        if key.is_empty() {
+            return None;
+        }
+        match kind {
+            "destination" => Some(TargetRef::Destination(key.to_owned())),
+            "group" => Some(TargetRef::Group(key.to_owned())),
+            "extension" => Some(TargetRef::Extension(key.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for TargetRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TargetRef::Destination(key) => write!(f, "destination:{key}"),
+            TargetRef::Group(key) => write!(f, "group:{key}"),
+            TargetRef::Extension(user) => write!(f, "extension:{user}"),
+        }
+    }
+}
+
+/// One thing that can ring.
+#[derive(Clone, Debug)]
+pub struct DestinationSpec {
+    /// Key.
+    pub id: String,
+    /// What it is.
+    pub kind: DestinationKind,
+    /// Trunk key it must leave by; none selects by prefix and priority. For a SIP URI, the
+    /// trunk whose identity policy and channels it uses, if any.
+    pub trunk: Option<String>,
+}
+
+/// The kinds of destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DestinationKind {
+    /// A telephone number that leaves by a trunk.
+    Number(E164),
+    /// A SIP URI, called directly.
+    Uri(String),
+    /// A registered extension, by user name.
+    Extension(String),
+}
+
+/// How the members of a hunt group are rung.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// All at once, each after its own delay.
+    #[default]
+    Simultaneous,
+    /// One after the other, each for its own ring time.
+    Sequential,
+}
+
+/// A hunt group.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// Key.
+    pub id: String,
+    /// How members are rung.
+    pub strategy: Strategy,
+    /// Members in hunting order.
+    pub members: Vec<MemberSpec>,
+    /// Ring time of a member without its own.
+    pub ring: Duration,
+    /// Where the call goes when no member answered, before the route's next step.
+    pub overflow: Option<TargetRef>,
+}
+
+/// A member of a hunt group.
+#[derive(Clone, Debug)]
+pub struct MemberSpec {
+    /// A destination or extension; a group in a group is refused.
+    pub target: TargetRef,
+    /// Rings this long after the group started (simultaneous) or after the member before it
+    /// gave up (sequential).
+    pub delay: Duration,
+    /// Rings this long at most; zero takes the group's.
+    pub ring: Duration,
+}
+
+/// A SIP account.
+#[derive(Clone, Debug)]
+pub struct ExtensionSpec {
+    /// User name, also the key.
+    pub user: String,
+    /// Its password.
+    pub secret: Secret,
+    /// May register and call.
+    pub enabled: bool,
+    /// Customer key.
+    pub customer: Option<String>,
+    /// DID shown on its calls out; none cannot call out.
+    pub presented: Option<E164>,
+}

@@ -1,0 +1,1 @@
+//! Tensou: the shell around the engine.

@@ -1,0 +1,3 @@
+//! Storage: migrations and repositories over SQLite and PostgreSQL.
+
+pub mod model;
