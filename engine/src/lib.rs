@@ -8,9 +8,11 @@
 //! leaves, so a recorded list of inputs replays bit for bit.
 #![forbid(unsafe_code)]
 
+mod cause;
 mod cdr;
 mod counters;
 mod event;
+mod hunt;
 mod id;
 mod input;
 pub mod media;

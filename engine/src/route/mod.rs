@@ -1,16 +1,19 @@
 //! Routing: what was provisioned, compiled into one immutable snapshot.
 
+mod compile;
+mod identity;
+mod preview;
 mod provisioning;
+mod snapshot;
 
+pub(crate) use identity::{CallFacts, DiversionReason, Identity};
+pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
 pub use provisioning::{
     CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
     IdentityPolicy, MemberSpec, Presented, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
-mod preview;
-mod snapshot;
-
 pub use snapshot::Snapshot;
-pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
+pub(crate) use snapshot::{Branch, Did, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
 
 /// Something wrong in the provisioning, with the place where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use crate::cause::Cause;
+use crate::cdr::{Caller, CallerClass};
 use crate::id::Key;
-use crate::plan::E164;
+use crate::plan::{E164, NumberFormat, write_number};
+use crate::time::WallTime;
+
+use super::identity::{CallFacts, DiversionReason, Identity};
+use super::snapshot::{Branch, Snapshot, Step, Way};
+use super::{IdentityPolicy, Strategy};
 
 /// What would happen to a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,4 +64,136 @@ pub struct PreviewBranch {
     pub headers: Vec<(String, String)>,
     /// Why this branch could not be dialled now (no trunk carries the number, not registered).
     pub problem: Option<String>,
+}
+
+impl Snapshot {
+    /// The dry run of a call from `caller` (none: withheld) to the DID `to`, arriving at `at`.
+    /// `domain` is the host written into identity headers: the engine's own.
+    pub fn preview(
+        &self,
+        caller: Option<E164>,
+        to: E164,
+        at: WallTime,
+        domain: &str,
+    ) -> Preview {
+        // Rules by schedule will look at the time; no route has one yet.
+        let _ = at;
+        let refuse = |cause: Cause, reason: String| Preview {
+            did: to,
+            customer: self.did(to).and_then(|did| did.customer.clone()),
+            refused: Some(Refusal { sip_status: cause.status(), q850_cause: cause.q850(), reason }),
+            steps: Vec::new(),
+        };
+        let Some(did) = self.did(to) else {
+            return refuse(Cause::Unallocated, format!("{to} is no DID of this system"));
+        };
+        if let Err(cause) = did.takes_calls() {
+            return refuse(cause, "the DID or its customer is not in service".to_owned());
+        }
+        if did.route.is_empty() {
+            return refuse(Cause::Absent, "the DID has no route".to_owned());
+        }
+        let class = match caller {
+            Some(_) => CallerClass::Number,
+            None => CallerClass::Withheld,
+        };
+        let facts = CallFacts {
+            caller: Caller { number: caller, class },
+            display: None,
+            did: Some(did.number),
+            presented_name: &did.presented_name,
+            forwarded: true,
+            reason: DiversionReason::Unconditional,
+        };
+        let steps = did.route.iter().map(|step| self.preview_step(step, &facts, domain)).collect();
+        Preview { did: to, customer: did.customer.clone(), refused: None, steps }
+    }
+
+    fn preview_step(&self, step: &Step, facts: &CallFacts<'_>, domain: &str) -> PreviewStep {
+        let mut before = Duration::ZERO;
+        let branches = step
+            .branches
+            .iter()
+            .map(|branch| {
+                let starts = before + branch.delay;
+                if step.strategy == Strategy::Sequential {
+                    before = starts + branch.ring;
+                }
+                self.preview_branch(branch, starts, facts, domain)
+            })
+            .collect();
+        let (origin, strategy) = match (&step.group, step.strategy) {
+            (None, _) => ("route".to_owned(), "single"),
+            (Some(group), Strategy::Simultaneous) => (group.to_string(), "simultaneous"),
+            (Some(group), Strategy::Sequential) => (group.to_string(), "sequential"),
+        };
+        PreviewStep { origin, strategy, branches }
+    }
+
+    fn preview_branch(
+        &self,
+        branch: &Branch,
+        starts: Duration,
+        facts: &CallFacts<'_>,
+        domain: &str,
+    ) -> PreviewBranch {
+        let mut out = PreviewBranch {
+            destination: self.target_key(&branch.target),
+            starts,
+            ring: branch.ring,
+            trunk: None,
+            request_uri: String::new(),
+            headers: Vec::new(),
+            problem: None,
+        };
+        let mut policy = IdentityPolicy::internal();
+        let mut format = NumberFormat::National;
+        let trunk = match self.way_of(&branch.target) {
+            Way::Extension(at) => {
+                let extension = self.extension(at);
+                out.request_uri = format!("sip:{}@{domain}", extension.user);
+                if !extension.enabled {
+                    out.problem = Some("the extension is disabled".to_owned());
+                }
+                None
+            }
+            Way::Uri(uri, trunk) => {
+                out.request_uri = uri.to_owned();
+                trunk
+            }
+            Way::Number(number, forced) => {
+                let trunk = forced.or_else(|| self.carriers_of(number).next());
+                match trunk.and_then(|at| self.trunk(at).peers.first().map(|peer| (at, peer))) {
+                    Some((at, peer)) => {
+                        let mut user = Vec::new();
+                        write_number(number, self.trunk(at).format_out, &mut user);
+                        let user = String::from_utf8_lossy(&user);
+                        out.request_uri = format!("sip:{user}@{peer}");
+                    }
+                    None => out.problem = Some(format!("no trunk carries {number}")),
+                }
+                trunk
+            }
+        };
+        if let Some(at) = trunk {
+            let trunk = self.trunk(at);
+            policy = trunk.identity;
+            format = trunk.format_out;
+            out.trunk = Some(trunk.key.clone());
+            if !trunk.enabled {
+                out.problem = Some(format!("trunk {} is disabled", trunk.key));
+            }
+        }
+        let identity = Identity::decide(policy, facts);
+        let mut text = b"From: ".to_vec();
+        identity.write_from(format, domain, &mut text);
+        text.extend_from_slice(b"\r\n");
+        identity.write_headers(format, domain, &mut text);
+        out.headers = String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        out
+    }
 }

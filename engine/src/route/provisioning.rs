@@ -112,6 +112,13 @@ impl Default for IdentityPolicy {
     }
 }
 
+impl IdentityPolicy {
+    /// For phones of our own: the caller as it is, nothing asserted.
+    pub(crate) fn internal() -> Self {
+        IdentityPolicy { from: Presented::Caller, asserted: Presented::None, diversion: true }
+    }
+}
+
 /// Who rents DIDs.
 #[derive(Clone, Debug)]
 pub struct CustomerSpec {

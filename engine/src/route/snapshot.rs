@@ -1,15 +1,165 @@
 //! The provisioning compiled for calls: dense indexes, no text compared on the way.
 
-use crate::id::Key;
-use crate::plan::E164;
-use crate::time::WallTime;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Fault, Preview, Provisioning};
+use crate::cause::Cause;
+use crate::id::Key;
+use crate::plan::{E164, NumberFormat};
+use crate::secret::Secret;
+
+use super::compile::compile;
+use super::{DidSource, Fault, IdentityPolicy, Provisioning, Source, Strategy};
+
+/// Position of a trunk in its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TrunkIx(pub(crate) u32);
+/// Position of a DID in its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DidIx(pub(crate) u32);
+/// Position of a destination in its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DestinationIx(pub(crate) u32);
+/// Position of an extension in its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ExtensionIx(pub(crate) u32);
 
 /// Everything an operator configured, immutable. A call pins the one it started with.
 #[derive(Debug)]
 pub struct Snapshot {
-    version: u64,
+    pub(super) version: u64,
+    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) dids: Vec<Did>,
+    pub(crate) destinations: Vec<Destination>,
+    pub(crate) extensions: Vec<Extension>,
+    pub(super) did_by_number: HashMap<E164, DidIx>,
+    pub(super) extension_by_user: BTreeMap<Key, ExtensionIx>,
+    pub(super) trunk_by_address: HashMap<SocketAddr, TrunkIx>,
+    /// Networks in order of preference: explicit before implied, longer before shorter.
+    pub(super) trunk_by_network: Vec<(Source, TrunkIx)>,
+    /// Trunks that can take calls, in order of preference within equal prefixes.
+    pub(super) carriers: Vec<(Prefix, TrunkIx)>,
+}
+
+/// A compiled trunk.
+#[derive(Debug)]
+pub(crate) struct Trunk {
+    pub(crate) key: Key,
+    pub(crate) enabled: bool,
+    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) channels: u32,
+    pub(crate) format_in: NumberFormat,
+    pub(crate) format_out: NumberFormat,
+    pub(crate) did_source: DidSource,
+    pub(crate) default_did: Option<E164>,
+    pub(crate) identity: IdentityPolicy,
+    pub(crate) trusted: bool,
+    pub(crate) nat: bool,
+}
+
+/// A compiled DID.
+#[derive(Debug)]
+pub(crate) struct Did {
+    pub(crate) number: E164,
+    pub(crate) customer: Option<Key>,
+    pub(crate) customer_active: bool,
+    pub(crate) active: bool,
+    pub(crate) max_calls: u32,
+    pub(crate) presented_name: Box<str>,
+    pub(crate) route: Arc<[Step]>,
+}
+
+/// One step of hunting: the branches rung by one strategy before the next step begins.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    /// The group's key, none for a route step that names one destination.
+    pub(crate) group: Option<Key>,
+    pub(crate) strategy: Strategy,
+    pub(crate) branches: Box<[Branch]>,
+}
+
+/// One callee of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Branch {
+    pub(crate) target: Target,
+    pub(crate) delay: Duration,
+    pub(crate) ring: Duration,
+}
+
+/// What a branch rings.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// A provisioned destination.
+    Destination(DestinationIx),
+    /// A registered phone.
+    Extension(ExtensionIx),
+    /// A number dialled by an extension.
+    Number(E164),
+}
+
+/// A compiled destination.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) key: Key,
+    pub(crate) kind: Kind,
+    pub(crate) trunk: Option<TrunkIx>,
+}
+
+/// What a destination is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Number(E164),
+    Uri(Box<str>),
+    Extension(ExtensionIx),
+}
+
+/// A compiled extension.
+#[derive(Debug)]
+pub(crate) struct Extension {
+    pub(crate) user: Key,
+    pub(crate) secret: Secret,
+    pub(crate) enabled: bool,
+    pub(crate) customer: Option<Key>,
+    pub(crate) presented: Option<E164>,
+}
+
+/// A prefix of E.164 numbers as digits and their count; no digits match every number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prefix {
+    pub(super) digits: u64,
+    pub(super) len: u32,
+}
+
+impl Prefix {
+    fn matches(self, number: E164) -> bool {
+        let value = number.as_u64();
+        let len = value.checked_ilog10().unwrap_or(0) + 1;
+        self.len == 0
+            || (len >= self.len && value / 10u64.pow(len - self.len) == self.digits)
+    }
+}
+
+/// How a target is reached.
+pub(crate) enum Way<'a> {
+    /// By the contacts of a registered phone.
+    Extension(ExtensionIx),
+    /// By its URI, under a trunk's policy if one is named.
+    Uri(&'a str, Option<TrunkIx>),
+    /// By a trunk: the one named, else the best that carries the number.
+    Number(E164, Option<TrunkIx>),
+}
+
+impl Did {
+    /// Whether calls to it are taken at all.
+    pub(crate) fn takes_calls(&self) -> Result<(), Cause> {
+        match (self.active, self.customer_active) {
+            (false, _) => Err(Cause::Unallocated),
+            (true, false) => Err(Cause::Blocked),
+            (true, true) => Ok(()),
+        }
+    }
 }
 
 impl Snapshot {
@@ -18,8 +168,7 @@ impl Snapshot {
     /// # Errors
     /// Every fault of the provisioning at once.
     pub fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec<Fault>> {
-        let _ = from;
-        Ok(Snapshot { version })
+        compile(version, from)
     }
 
     /// The version given at compilation.
@@ -27,16 +176,92 @@ impl Snapshot {
         self.version
     }
 
-    /// The dry run of a call from `caller` to the DID `to`, arriving by `trunk` (none: the
-    /// first enabled one), at `at`.
-    pub fn preview(
-        &self,
-        caller: Option<E164>,
-        to: E164,
-        trunk: Option<&Key>,
-        at: WallTime,
-    ) -> Preview {
-        let _ = (caller, trunk, at);
-        Preview { did: to, customer: None, refused: None, steps: Vec::new() }
+    /// Enabled trunks that calls can leave by: a node without one takes no calls.
+    pub fn trunks_in_service(&self) -> usize {
+        self.trunks.iter().filter(|trunk| trunk.enabled).count()
+    }
+
+    pub(crate) fn trunk(&self, at: TrunkIx) -> &Trunk {
+        &self.trunks[at.0 as usize]
+    }
+
+    pub(crate) fn destination(&self, at: DestinationIx) -> &Destination {
+        &self.destinations[at.0 as usize]
+    }
+
+    pub(crate) fn extension(&self, at: ExtensionIx) -> &Extension {
+        &self.extensions[at.0 as usize]
+    }
+
+    /// How `target` is reached.
+    pub(crate) fn way_of(&self, target: &Target) -> Way<'_> {
+        match target {
+            Target::Number(number) => Way::Number(*number, None),
+            Target::Extension(at) => Way::Extension(*at),
+            Target::Destination(at) => {
+                let destination = self.destination(*at);
+                match &destination.kind {
+                    Kind::Number(number) => Way::Number(*number, destination.trunk),
+                    Kind::Uri(uri) => Way::Uri(uri, destination.trunk),
+                    Kind::Extension(at) => Way::Extension(*at),
+                }
+            }
+        }
+    }
+
+    /// What a record calls `target`: the destination's key, the user, the number.
+    pub(crate) fn target_key(&self, target: &Target) -> Key {
+        match target {
+            Target::Destination(at) => self.destination(*at).key.clone(),
+            Target::Extension(at) => self.extension(*at).user.clone(),
+            Target::Number(number) => Key::from(&*number.to_string()),
+        }
+    }
+
+    pub(crate) fn did(&self, number: E164) -> Option<&Did> {
+        let at = self.did_by_number.get(&number)?;
+        Some(&self.dids[at.0 as usize])
+    }
+
+    pub(crate) fn extension_of_user(&self, user: &str) -> Option<ExtensionIx> {
+        self.extension_by_user.get(user).copied()
+    }
+
+    pub(crate) fn trunk_of_key(&self, key: &str) -> Option<TrunkIx> {
+        let at = self.trunks.iter().position(|trunk| trunk.key.as_str() == key)?;
+        u32::try_from(at).ok().map(TrunkIx)
+    }
+
+    /// The enabled trunk that sends from `address`: by exact address and port, else by network.
+    pub(crate) fn trunk_of_source(&self, address: SocketAddr) -> Option<TrunkIx> {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let found = self.trunk_by_address.get(&address).copied().or_else(|| {
+            let holds = |source: &Source| {
+                source.port.is_none_or(|port| port == address.port())
+                    && network_holds(source.network, source.prefix_len, address.ip())
+            };
+            self.trunk_by_network.iter().find(|(source, _)| holds(source)).map(|(_, trunk)| *trunk)
+        })?;
+        self.trunk(found).enabled.then_some(found)
+    }
+
+    /// Trunks that can carry a call to `number`, best first.
+    pub(crate) fn carriers_of(&self, number: E164) -> impl Iterator<Item = TrunkIx> + '_ {
+        self.carriers.iter().filter(move |(prefix, _)| prefix.matches(number)).map(|(_, at)| *at)
+    }
+}
+
+/// Whether `address` lies in `network`/`len`.
+pub(super) fn network_holds(network: IpAddr, len: u8, address: IpAddr) -> bool {
+    match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            let shift = 32u32.saturating_sub(u32::from(len));
+            shift >= 32 || (u32::from(network) ^ u32::from(address)) >> shift == 0
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => {
+            let shift = 128u32.saturating_sub(u32::from(len));
+            shift >= 128 || (u128::from(network) ^ u128::from(address)) >> shift == 0
+        }
+        _ => false,
     }
 }
