@@ -9,7 +9,7 @@ mod ports;
 
 use std::net::SocketAddr;
 
-pub use ports::{PortPair, PortPool};
+pub use ports::{PortPair, PortPool, QUIET, RETIRED};
 
 /// A session of the relay; generation included, so that a stale id matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
