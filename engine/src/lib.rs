@@ -8,6 +8,7 @@
 //! leaves, so a recorded list of inputs replays bit for bit.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 mod cause;
 mod cdr;
 mod counters;
@@ -17,9 +18,11 @@ mod id;
 mod input;
 pub mod media;
 pub mod plan;
+pub mod rng;
 pub mod route;
 mod secret;
 mod time;
+pub mod wheel;
 
 pub use cdr::{
     CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, MediaDirection,
