@@ -20,7 +20,9 @@ pub mod media;
 pub mod plan;
 pub mod rng;
 pub mod route;
+pub mod sdp;
 mod secret;
+pub mod sip;
 mod time;
 pub mod wheel;
 

@@ -1,0 +1,3 @@
+//! SIP, layer by layer, each knowing only those before it.
+
+pub mod syntax;

@@ -1,0 +1,131 @@
+//! Addresses: `name-addr` and `addr-spec` with header parameters (RFC 3261 20.10).
+
+use super::params::Params;
+use super::scan::{self, Cursor, LWS, TOKEN, VALUE, text};
+use super::uri::Uri;
+use super::{HeaderId, ParseError, ParseErrorKind, Values};
+
+/// An address of From, To, Contact, Route, Diversion and their kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameAddr<'a> {
+    /// The display name; of a quoted one the inside with its escapes. `None` when there is none,
+    /// and when it is not UTF-8 (Shift_JIS displays are about): the call goes on without it.
+    pub display: Option<&'a str>,
+    /// The address itself.
+    pub uri: Uri<'a>,
+    /// Parameters of the header field, not of the URI.
+    pub params: Params<'a>,
+    /// All of it as written.
+    pub raw: &'a [u8],
+}
+
+const MALFORMED: ParseError = ParseError { kind: ParseErrorKind::Address };
+
+impl<'a> NameAddr<'a> {
+    /// Reads one address that is the whole value.
+    pub fn parse(value: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Self, ParseError> {
+        let mut cursor = Cursor::new(scan::trim(value.as_ref()));
+        match Self::take(&mut cursor) {
+            Some(address) if cursor.rest.is_empty() => Ok(address),
+            _ => Err(MALFORMED),
+        }
+    }
+
+    /// The `tag` parameter.
+    pub fn tag(&self) -> Option<&'a str> {
+        self.params.get("tag")
+    }
+
+    /// Takes the address that comes next, and the white space after it.
+    pub(super) fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.skip_lws();
+        let start = *cursor;
+        let display = match cursor.peek()? {
+            b'"' => {
+                let display = cursor.quoted()?;
+                cursor.skip_lws();
+                // An addr-spec has no display name: the bracket must come.
+                (cursor.peek()? == b'<').then_some(())?;
+                text(display)
+            }
+            b'<' => None,
+            _ => match unquoted_display(cursor) {
+                Some(display) => text(display),
+                None => return Self::take_bare(cursor),
+            },
+        };
+        cursor.eat(b'<');
+        let end = memchr::memchr(b'>', cursor.rest)?;
+        let uri = Uri::parse(text(cursor.advance(end))?).ok()?;
+        cursor.eat(b'>');
+        Self::take_params(cursor, start, display, uri)
+    }
+
+    /// An `addr-spec` without brackets: its parameters are the header's, and it can hold neither
+    /// comma nor question mark (RFC 3261 20.10).
+    fn take_bare(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let start = *cursor;
+        let uri = text(cursor.take(VALUE))?;
+        if uri.contains('?') {
+            return None;
+        }
+        let uri = Uri::parse(uri).ok()?;
+        Self::take_params(cursor, start, None, uri)
+    }
+
+    fn take_params(
+        cursor: &mut Cursor<'a>,
+        start: Cursor<'a>,
+        display: Option<&'a str>,
+        uri: Uri<'a>,
+    ) -> Option<Self> {
+        let params = Params::take(cursor)?;
+        let raw = cursor.since(start);
+        cursor.skip_lws();
+        Some(NameAddr { display, uri, params, raw })
+    }
+}
+
+/// Takes a display name of tokens, up to the bracket. Anything that is neither token nor beyond
+/// ASCII belongs to an addr-spec, and the cursor stays where it was.
+fn unquoted_display<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let end = cursor.rest.iter().position(|b| !(scan::is(*b, TOKEN | LWS) || *b >= 0x80))?;
+    (cursor.rest.get(end) == Some(&b'<')).then(|| scan::trim(cursor.advance(end)))
+}
+
+/// The addresses of one header field: comma lists and repeated fields alike, in order. Ends after
+/// the first malformed one.
+#[derive(Clone, Debug)]
+pub struct NameAddrs<'m, 'a> {
+    id: HeaderId,
+    values: Values<'m, 'a>,
+    current: Option<Cursor<'a>>,
+}
+
+impl<'m, 'a> NameAddrs<'m, 'a> {
+    pub(super) fn new(id: HeaderId, values: Values<'m, 'a>) -> Self {
+        NameAddrs { id, values, current: None }
+    }
+}
+
+impl<'a> Iterator for NameAddrs<'_, 'a> {
+    type Item = Result<NameAddr<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut cursor = match self.current.take() {
+            Some(cursor) => cursor,
+            None => Cursor::new(self.values.next()?),
+        };
+        match NameAddr::take(&mut cursor) {
+            Some(address) if cursor.rest.is_empty() => Some(Ok(address)),
+            Some(address) if cursor.eat(b',') => {
+                self.current = Some(cursor);
+                Some(Ok(address))
+            }
+            _ => {
+                self.values = Values::none();
+                Some(Err(ParseErrorKind::Malformed(self.id).into()))
+            }
+        }
+    }
+}
