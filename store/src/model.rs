@@ -3,8 +3,12 @@
 //! References between documents are by id. Unknown fields are errors, so that a typing mistake
 //! in a document is found and not ignored.
 
+mod record;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use record::{CdrLegRecord, CdrRecord, LegMediaRecord, MediaRecord};
 
 /// A SIP peer that brings or takes calls: a PRI gateway, a carrier, another PBX.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

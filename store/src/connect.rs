@@ -1,0 +1,100 @@
+//! Opening a database.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::error::StoreError;
+use crate::sql::Database;
+
+/// How long a writer waits for another process (the command line beside the server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Readers of SQLite: lists, exports and screens side by side. More gains nothing on one disk.
+const SQLITE_READERS: u32 = 4;
+/// PostgreSQL's default limit is 100 connections, shared by all nodes.
+const POSTGRES_CONNECTIONS: u32 = 10;
+/// A request that waits longer for a connection is better answered with an error.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", rest)) => open_sqlite(rest.strip_prefix("//").unwrap_or(rest)).await,
+        Some(("postgres" | "postgresql", _)) => open_postgres(url).await,
+        _ => Err(StoreError::Url(
+            "expected sqlite:PATH or postgres://user:password@host/database".into(),
+        )),
+    }
+}
+
+async fn open_sqlite(path: &str) -> Result<Database, StoreError> {
+    if path == ":memory:" {
+        return open_memory().await;
+    }
+    if path.is_empty() {
+        return Err(StoreError::Url("sqlite: names no file".into()));
+    }
+    let path = PathBuf::from(path);
+    keep_private(&path).map_err(|error| {
+        StoreError::Database(format!("cannot create {}: {error}", path.display()).into())
+    })?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // With WAL, NORMAL loses no committed transaction to a killed process, and only the
+        // last ones to a power cut, never the file.
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.clone())
+        .await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.pragma("query_only", "on"))
+        .await?;
+    Ok(Database::Sqlite { writer, readers })
+}
+
+/// A database that lives as long as the process, for trials: one connection for everything,
+/// because each connection would have its own.
+async fn open_memory() -> Result<Database, StoreError> {
+    let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    Ok(Database::Sqlite { writer: pool.clone(), readers: pool })
+}
+
+/// The file holds SIP passwords and call records: nobody but its owner reads it. SQLite gives
+/// the `-wal` and `-shm` files the mode of the database.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
+async fn open_postgres(url: &str) -> Result<Database, StoreError> {
+    // The parser's own message may repeat parts of the URL, and with it the password.
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Url("expected postgres://user:password@host/database".into()))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    Ok(Database::Postgres(pool))
+}

@@ -1,0 +1,229 @@
+//! Field by field: text into values, with a fault for each that is none.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tensou_engine::plan::{E164, parse_e164};
+use tensou_engine::route::{Fault, Source, TargetRef};
+
+use super::draft::HostPort;
+use crate::nearest::nearest;
+
+/// Longest id.
+const MAX_ID: usize = 64;
+/// Longest free text, a note; names fit well below.
+const MAX_TEXT: usize = 4000;
+/// The port of SIP over UDP and TCP, RFC 3261 19.1.2.
+const SIP_PORT: u16 = 5060;
+
+/// Collects the faults of one document.
+pub(crate) struct Faults {
+    kind: &'static str,
+    key: String,
+    pub(crate) list: Vec<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn of(kind: &'static str, key: &str) -> Self {
+        Faults { kind, key: key.to_owned(), list: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.list.push(Fault {
+            kind: self.kind,
+            key: self.key.clone(),
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+
+    /// An id may stand in URLs, file names and SIP user parts without quoting.
+    pub(crate) fn id(&mut self, field: &str, id: &str) {
+        let allowed = |ch: char| ch.is_ascii_alphanumeric() || ch == '-' || ch == '_';
+        if id.is_empty() || id.len() > MAX_ID || !id.chars().all(allowed) {
+            self.add(field, "use 1 to 64 letters, digits, - and _");
+        }
+    }
+
+    /// Free text: any script, no control characters (they would end a header or a log line).
+    pub(crate) fn text(&mut self, field: &str, text: &str) {
+        if text.len() > MAX_TEXT {
+            self.add(field, format!("at most {MAX_TEXT} bytes"));
+        }
+        let control = |ch: char| ch.is_control() && ch != '\n' && ch != '\t';
+        if text.chars().any(control) {
+            self.add(field, "control characters are not allowed");
+        }
+    }
+
+    /// Text that leaves in a header or stands on one line.
+    pub(crate) fn line(&mut self, field: &str, text: &str) {
+        self.text(field, text);
+        if text.contains(['\n', '\t']) {
+            self.add(field, "one line without tabs");
+        }
+    }
+
+    pub(crate) fn number(&mut self, field: &str, text: &str) -> Option<E164> {
+        parse_e164(text).map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    pub(crate) fn number_if(&mut self, field: &str, text: Option<&str>) -> Option<E164> {
+        text.and_then(|text| self.number(field, text))
+    }
+
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        field: &str,
+        text: &str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.add(field, unknown_word(text, &names));
+        }
+        found
+    }
+
+    pub(crate) fn range(&mut self, field: &str, value: u32, range: std::ops::RangeInclusive<u32>) {
+        if !range.contains(&value) {
+            self.add(field, format!("{} to {}, not {value}", range.start(), range.end()));
+        }
+    }
+
+    /// `destination:ID`, `group:ID` or `extension:USER`.
+    pub(crate) fn target(&mut self, field: &str, text: &str) -> Option<TargetRef> {
+        let target = TargetRef::parse(text);
+        if target.is_none() {
+            let known = ["destination:ID", "group:ID", "extension:USER"].join(", ");
+            let kind = text.split(':').next().unwrap_or_default();
+            let guess = nearest(kind, &["destination", "group", "extension"]);
+            let hint = guess.map(|word| format!("; did you mean {word}:?")).unwrap_or_default();
+            self.add(field, format!("\"{text}\" is none of {known}{hint}"));
+        }
+        target
+    }
+
+    /// `host:port`, the host a name or an address, the port 5060 when left out.
+    pub(crate) fn peer(&mut self, field: &str, text: &str) -> Option<HostPort> {
+        let peer = host_port(text);
+        if peer.is_none() {
+            self.add(
+                field,
+                format!("\"{text}\" is no host:port (192.0.2.7:5060, [2001:db8::7]:5060, sip.example.jp:5060)"),
+            );
+        }
+        peer
+    }
+
+    /// An address, an address with port, or a network.
+    pub(crate) fn source(&mut self, field: &str, text: &str) -> Option<Source> {
+        let source = source(text);
+        if source.is_none() {
+            self.add(
+                field,
+                format!(
+                    "\"{text}\" is no address (192.0.2.7), address:port or network (192.0.2.0/24)"
+                ),
+            );
+        }
+        source
+    }
+}
+
+/// "x is none of a, b, c; did you mean b?"
+pub(crate) fn unknown_word(text: &str, known: &[&str]) -> String {
+    let hint = nearest(text, known).map(|word| format!("; did you mean {word}?"));
+    format!("\"{text}\" is none of {}{}", known.join(", "), hint.unwrap_or_default())
+}
+
+fn host_port(text: &str) -> Option<HostPort> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(HostPort::Address(address)).filter(|_| address.port() != 0);
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Some(HostPort::Address(SocketAddr::new(address, SIP_PORT)));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
+        None => (text, SIP_PORT),
+    };
+    is_host_name(host).then(|| HostPort::Name { host: host.to_owned(), port })
+}
+
+/// RFC 1123 2.1. A last label of digits only is an address with a typing error, never a name.
+fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|ch| ch.is_ascii_alphanumeric() || ch == '-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253 && name.split('.').all(label) && !last.chars().all(|ch| ch.is_ascii_digit())
+}
+
+fn source(text: &str) -> Option<Source> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let port = Some(address.port()).filter(|port| *port != 0)?;
+        return Some(whole(address.ip(), Some(port)));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(whole(address, None));
+    }
+    let (network, length) = text.split_once('/')?;
+    let network: IpAddr = network.parse().ok()?;
+    let digits = length.chars().all(|ch| ch.is_ascii_digit());
+    let prefix_len: u8 = length.parse().ok().filter(|_| digits)?;
+    (prefix_len <= width(network)).then_some(Source { network, prefix_len, port: None })
+}
+
+fn whole(address: IpAddr, port: Option<u16>) -> Source {
+    Source { network: address, prefix_len: width(address), port }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_an_address_or_a_name_with_5060_when_no_port_is_given() {
+        let address = |text: &str| Some(HostPort::Address(text.parse().unwrap()));
+        let name = |host: &str, port| Some(HostPort::Name { host: host.into(), port });
+        assert_eq!(host_port("192.0.2.7:5062"), address("192.0.2.7:5062"));
+        assert_eq!(host_port("192.0.2.7"), address("192.0.2.7:5060"));
+        assert_eq!(host_port("[2001:db8::7]:5062"), address("[2001:db8::7]:5062"));
+        assert_eq!(host_port("[2001:db8::7]"), address("[2001:db8::7]:5060"));
+        assert_eq!(host_port("sip.example.jp:5080"), name("sip.example.jp", 5080));
+        assert_eq!(host_port("gateway"), name("gateway", 5060));
+        for wrong in ["", ":5060", "192.0.2.300:5060", "192.0.2:5060", "a b:1", "host:", "host:0"] {
+            assert_eq!(host_port(wrong), None, "{wrong}");
+        }
+        for wrong in ["host:70000", "-a.jp", "192.0.2.7:0", "sip:host:5060"] {
+            assert_eq!(host_port(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_an_address_with_or_without_port_or_a_network() {
+        let is = |network: &str, prefix_len, port| {
+            Some(Source { network: network.parse().unwrap(), prefix_len, port })
+        };
+        assert_eq!(source("192.0.2.7"), is("192.0.2.7", 32, None));
+        assert_eq!(source("192.0.2.7:5062"), is("192.0.2.7", 32, Some(5062)));
+        assert_eq!(source("192.0.2.0/24"), is("192.0.2.0", 24, None));
+        assert_eq!(source("2001:db8::/32"), is("2001:db8::", 32, None));
+        for wrong in ["", "192.0.2.0/33", "192.0.2.0/", "/24", "host", "192.0.2.0/+4", "1.2.3.4:0"]
+        {
+            assert_eq!(source(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The shape of each document: its fields in order and what each holds. It names the columns of
+//! the row, tells typing mistakes in a document by place, and says what a list can be filtered by.
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Text,
+    /// A telephone number, stored in E.164.
+    Number,
+    /// A whole number from 0.
+    Integer(u32),
+    Flag,
+    /// Stored as JSON text.
+    List(&'static Kind),
+    /// Stored as JSON text.
+    Table(&'static [Field]),
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a field must stand in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Required,
+    /// A default takes its place.
+    Defaulted,
+    /// Absent and null mean "none"; the column is nullable.
+    Optional,
+    /// Optional, and never shown or filtered by.
+    Secret,
+}
+
+impl Field {
+    pub(crate) fn nullable(&self) -> bool {
+        matches!(self.presence, Presence::Optional | Presence::Secret)
+    }
+}
+
+const ANY: u32 = u32::MAX;
+
+const fn required(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Required }
+}
+
+const fn defaulted(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Defaulted }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, presence: Presence::Optional }
+}
+
+const IDENTITY: &[Field] = &[
+    defaulted("from", Kind::Text),
+    defaulted("asserted", Kind::Text),
+    defaulted("diversion", Kind::Flag),
+];
+
+pub(crate) const TRUNK: &[Field] = &[
+    required("id", Kind::Text),
+    defaulted("name", Kind::Text),
+    defaulted("enabled", Kind::Flag),
+    defaulted("peers", Kind::List(&Kind::Text)),
+    defaulted("sources", Kind::List(&Kind::Text)),
+    defaulted("channels", Kind::Integer(ANY)),
+    defaulted("prefixes", Kind::List(&Kind::Text)),
+    defaulted("priority", Kind::Integer(ANY)),
+    defaulted("number_format_in", Kind::Text),
+    defaulted("number_format_out", Kind::Text),
+    defaulted("did_source", Kind::Text),
+    optional("default_did", Kind::Number),
+    defaulted("identity", Kind::Table(IDENTITY)),
+    defaulted("trusted", Kind::Flag),
+    defaulted("nat", Kind::Flag),
+];
+
+pub(crate) const CUSTOMER: &[Field] = &[
+    required("id", Kind::Text),
+    required("name", Kind::Text),
+    defaulted("kana", Kind::Text),
+    defaulted("contacts", Kind::List(&Kind::Text)),
+    defaulted("closing_day", Kind::Integer(31)),
+    defaulted("state", Kind::Text),
+    optional("reseller", Kind::Text),
+    defaulted("note", Kind::Text),
+];
+
+const ROUTE_STEP: &[Field] = &[required("ring", Kind::Text)];
+
+pub(crate) const DID: &[Field] = &[
+    required("number", Kind::Number),
+    optional("customer", Kind::Text),
+    defaulted("state", Kind::Text),
+    optional("quarantine_until", Kind::Text),
+    defaulted("route", Kind::List(&Kind::Table(ROUTE_STEP))),
+    defaulted("max_calls", Kind::Integer(ANY)),
+    defaulted("presented_name", Kind::Text),
+    defaulted("note", Kind::Text),
+];
+
+pub(crate) const DESTINATION: &[Field] = &[
+    required("id", Kind::Text),
+    defaulted("name", Kind::Text),
+    optional("customer", Kind::Text),
+    optional("number", Kind::Number),
+    optional("uri", Kind::Text),
+    optional("extension", Kind::Text),
+    optional("trunk", Kind::Text),
+];
+
+const MEMBER: &[Field] = &[
+    required("ring", Kind::Text),
+    defaulted("delay_seconds", Kind::Integer(ANY)),
+    defaulted("ring_seconds", Kind::Integer(ANY)),
+];
+
+pub(crate) const GROUP: &[Field] = &[
+    required("id", Kind::Text),
+    defaulted("name", Kind::Text),
+    optional("customer", Kind::Text),
+    defaulted("strategy", Kind::Text),
+    required("members", Kind::List(&Kind::Table(MEMBER))),
+    defaulted("ring_seconds", Kind::Integer(ANY)),
+    optional("overflow", Kind::Text),
+];
+
+pub(crate) const EXTENSION: &[Field] = &[
+    required("user", Kind::Text),
+    Field { name: "secret", kind: Kind::Text, presence: Presence::Secret },
+    defaulted("name", Kind::Text),
+    optional("customer", Kind::Text),
+    optional("presented_did", Kind::Number),
+    defaulted("enabled", Kind::Flag),
+];
+
+const WEEKLY: &[Field] = &[
+    required("days", Kind::List(&Kind::Text)),
+    required("from", Kind::Text),
+    required("to", Kind::Text),
+];
+
+const EXCEPTION: &[Field] = &[
+    required("date", Kind::Text),
+    optional("from", Kind::Text),
+    optional("to", Kind::Text),
+    defaulted("note", Kind::Text),
+];
+
+pub(crate) const SCHEDULE: &[Field] = &[
+    required("id", Kind::Text),
+    defaulted("name", Kind::Text),
+    optional("customer", Kind::Text),
+    defaulted("weekly", Kind::List(&Kind::Table(WEEKLY))),
+    defaulted("exceptions", Kind::List(&Kind::Table(EXCEPTION))),
+];
+
+/// The whole document; field names are [`crate::Resource::PLURAL`].
+pub(crate) const DOCUMENT: &[Field] = &[
+    defaulted("trunks", Kind::List(&Kind::Table(TRUNK))),
+    defaulted("customers", Kind::List(&Kind::Table(CUSTOMER))),
+    defaulted("dids", Kind::List(&Kind::Table(DID))),
+    defaulted("destinations", Kind::List(&Kind::Table(DESTINATION))),
+    defaulted("groups", Kind::List(&Kind::Table(GROUP))),
+    defaulted("extensions", Kind::List(&Kind::Table(EXTENSION))),
+    defaulted("schedules", Kind::List(&Kind::Table(SCHEDULE))),
+];
