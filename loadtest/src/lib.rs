@@ -5,3 +5,4 @@
 //! `loadtest` beside them drives SIPp scenarios and RTP streams and writes the report.
 
 pub mod agents;
+pub mod demo;
