@@ -1,0 +1,320 @@
+//! The location service: which phone of a user is reached how (RFC 3261 10.3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::id::Key;
+use crate::input::Flow;
+use crate::sip::syntax::{HeaderId, Message, NameAddr, ParseError, Scheme, Uri};
+use crate::time::Timestamp;
+
+use super::same_uri::same_uri;
+
+/// What a phone gets that asks for no expiry (RFC 3261 10.2.1.1 names the same hour).
+const DEFAULT_EXPIRES: u32 = 3_600;
+/// Phones behind NAT refresh every minute to keep the hole open; more often is a flood.
+const MIN_EXPIRES: u32 = 60;
+/// A phone that vanished is rung for no longer than this.
+const MAX_EXPIRES: u32 = 7_200;
+/// Phones of one user. One more replaces the one that was refreshed longest ago: it has most
+/// likely been switched off, while the new one is in somebody's hand.
+const MOST_CONTACTS: usize = 10;
+
+/// One phone of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    /// The URI of its Contact, as the phone wrote it: what a call's Request-URI is.
+    pub(crate) uri: Box<str>,
+    /// The way the REGISTER came; calls go back by it, through whatever NAT it opened.
+    pub(crate) flow: Flow,
+    /// Gone from then on.
+    pub(crate) expires: Timestamp,
+    updated: Timestamp,
+    call_id: Box<str>,
+    cseq: u32,
+}
+
+impl Binding {
+    /// The value of its Contact in a 200: its URI and the seconds left.
+    pub(crate) fn contact(&self, now: Timestamp) -> String {
+        let left = self.expires.since(now);
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        format!("<{}>;expires={seconds}", self.uri)
+    }
+
+    /// Whether a REGISTER's contact is this phone. RFC 3261 compares URIs alone; behind two
+    /// NATs two phones of a user can have the same private address, so the same URI from
+    /// another address and in another Call-ID is another phone.
+    fn is(&self, uri: &Uri<'_>, call_id: &str, flow: Flow) -> bool {
+        let near = *self.call_id == *call_id || self.flow.remote.ip() == flow.remote.ip();
+        near && Uri::parse(&self.uri).is_ok_and(|own| same_uri(&own, uri))
+    }
+}
+
+/// What a REGISTER changed; the bindings that stand are [`Bindings::of`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Update {
+    /// Bindings that were made or refreshed.
+    pub(crate) refreshed: Vec<Binding>,
+    /// Bindings that were taken away, by the phone or for want of room.
+    pub(crate) removed: Vec<Binding>,
+}
+
+/// Why a REGISTER changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// 400: this part of the message.
+    Malformed(ParseError),
+    /// 400: a star beside something else, or without `Expires: 0` (RFC 3261 10.2.2).
+    Star,
+    /// 400: a contact that is no SIP URI cannot be called.
+    NoSipContact,
+    /// 403: the address of record is not the one that was authenticated (10.3 step 4).
+    NotYours,
+    /// 403: more contacts in one request than a user may have.
+    TooManyContacts,
+    /// 423: the expiry is too short (10.3 step 7).
+    TooBrief,
+    /// 500: a later REGISTER of the same phone came before (10.3 steps 6 and 7).
+    OutOfOrder,
+}
+
+impl Refusal {
+    /// The status to answer with.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Refusal::Malformed(error) => error.status().unwrap_or(400),
+            Refusal::Star | Refusal::NoSipContact => 400,
+            Refusal::NotYours | Refusal::TooManyContacts => 403,
+            Refusal::TooBrief => 423,
+            Refusal::OutOfOrder => 500,
+        }
+    }
+
+    /// The header that the answer must have.
+    pub(crate) fn header(self) -> Option<(HeaderId, u32)> {
+        match self {
+            Refusal::TooBrief => Some((HeaderId::MinExpires, MIN_EXPIRES)),
+            Refusal::Malformed(_) | Refusal::Star | Refusal::NoSipContact => None,
+            Refusal::NotYours | Refusal::TooManyContacts | Refusal::OutOfOrder => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(error) => error.fmt(f),
+            Refusal::Star => f.write_str("Contact * needs Expires 0 and no other Contact"),
+            Refusal::NoSipContact => f.write_str("Contact is not a SIP URI"),
+            Refusal::NotYours => f.write_str("Not your address"),
+            Refusal::TooManyContacts => f.write_str("Too many contacts"),
+            Refusal::TooBrief => f.write_str("Interval Too Brief"),
+            Refusal::OutOfOrder => f.write_str("Out of order"),
+        }
+    }
+}
+
+/// All bindings.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    by_user: BTreeMap<Key, Vec<Binding>>,
+    /// Each user once, at the first expiry.
+    due: BTreeSet<(Timestamp, Key)>,
+    len: usize,
+}
+
+impl Bindings {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Those of one user, the one refreshed last at the end.
+    pub(super) fn of(&self, user: &str) -> &[Binding] {
+        self.by_user.get(user).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a phone of this user is bound at this address.
+    pub(super) fn is_at(&self, user: &str, source: IpAddr) -> bool {
+        self.of(user).iter().any(|binding| binding.flow.remote.ip() == source)
+    }
+
+    /// RFC 3261 10.3 steps 6 to 8: all contacts of the request, or none.
+    pub(super) fn register(
+        &mut self,
+        now: Timestamp,
+        user: &Key,
+        msg: &Message<'_>,
+        flow: Flow,
+    ) -> Result<Update, Refusal> {
+        let before = self.of(user.as_str());
+        let change = Change {
+            now,
+            flow,
+            call_id: msg.call_id().map_err(Refusal::Malformed)?,
+            cseq: msg.cseq().map_err(Refusal::Malformed)?.number,
+        };
+        let mut after = before.to_vec();
+        let update = if msg.contact_is_star() {
+            change.remove_all(msg, &mut after)?
+        } else {
+            change.apply_all(msg, &mut after)?
+        };
+        self.replace(user, after);
+        Ok(update)
+    }
+
+    /// Takes away what has expired by `now`.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<(Key, Binding)> {
+        let mut gone = Vec::new();
+        while let Some((at, user)) = self.due.first()
+            && *at <= now
+        {
+            let user = user.clone();
+            let (stay, expired): (Vec<_>, Vec<_>) =
+                self.of(user.as_str()).iter().cloned().partition(|binding| binding.expires > now);
+            gone.extend(expired.into_iter().map(|binding| (user.clone(), binding)));
+            self.replace(&user, stay);
+        }
+        gone
+    }
+
+    /// When to call [`Bindings::expire`] next.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes away every binding of a user.
+    pub(super) fn forget(&mut self, user: &Key) -> Vec<Binding> {
+        let gone = self.of(user.as_str()).to_vec();
+        self.replace(user, Vec::new());
+        gone
+    }
+
+    fn replace(&mut self, user: &Key, bindings: Vec<Binding>) {
+        if let Some(before) = self.by_user.get(user) {
+            self.len -= before.len();
+            if let Some(first) = first_expiry(before) {
+                self.due.remove(&(first, user.clone()));
+            }
+        }
+        self.len += bindings.len();
+        match first_expiry(&bindings) {
+            Some(first) => {
+                self.due.insert((first, user.clone()));
+                self.by_user.insert(user.clone(), bindings);
+            }
+            None => {
+                self.by_user.remove(user);
+            }
+        }
+    }
+}
+
+fn first_expiry(bindings: &[Binding]) -> Option<Timestamp> {
+    bindings.iter().map(|binding| binding.expires).min()
+}
+
+/// One REGISTER at work.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    now: Timestamp,
+    flow: Flow,
+    call_id: &'a str,
+    cseq: u32,
+}
+
+impl Change<'_> {
+    fn remove_all(&self, msg: &Message<'_>, after: &mut Vec<Binding>) -> Result<Update, Refusal> {
+        let alone = !msg.is_repeated(HeaderId::Contact);
+        if !alone || msg.leading_number(HeaderId::Expires) != Some(0) {
+            return Err(Refusal::Star);
+        }
+        for binding in after.iter() {
+            self.check_order(binding)?;
+        }
+        Ok(Update { removed: std::mem::take(after), ..Update::default() })
+    }
+
+    fn apply_all(&self, msg: &Message<'_>, after: &mut Vec<Binding>) -> Result<Update, Refusal> {
+        let mut update = Update::default();
+        for (at, contact) in msg.addresses(HeaderId::Contact).enumerate() {
+            if at == MOST_CONTACTS {
+                return Err(Refusal::TooManyContacts);
+            }
+            let contact = contact.map_err(Refusal::Malformed)?;
+            let expires = expiry_of(&contact, msg)?;
+            self.apply(&contact.uri, expires, after, &mut update)?;
+        }
+        while after.len() > MOST_CONTACTS {
+            let oldest = after.iter().zip(0..).min_by_key(|(binding, at)| (binding.updated, *at));
+            let Some((_, oldest)) = oldest else { break };
+            update.removed.push(after.remove(oldest));
+        }
+        Ok(update)
+    }
+
+    /// One contact; `expires` seconds, 0 to remove it.
+    fn apply(
+        &self,
+        uri: &Uri<'_>,
+        expires: u32,
+        after: &mut Vec<Binding>,
+        update: &mut Update,
+    ) -> Result<(), Refusal> {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
+            return Err(Refusal::NoSipContact);
+        }
+        let known = after.iter().position(|binding| binding.is(uri, self.call_id, self.flow));
+        if let Some(known) = known {
+            let old = after.remove(known);
+            // A contact that stands twice in one request is that request's own.
+            if !update.refreshed.contains(&old) {
+                self.check_order(&old)?;
+            }
+            update.refreshed.retain(|binding| *binding != old);
+            if expires == 0 {
+                update.removed.push(old);
+            }
+        }
+        if expires > 0 {
+            let binding = Binding {
+                uri: uri.raw.into(),
+                flow: self.flow,
+                expires: self.now + Duration::from_secs(expires.into()),
+                updated: self.now,
+                call_id: self.call_id.into(),
+                cseq: self.cseq,
+            };
+            after.push(binding.clone());
+            update.refreshed.push(binding);
+        }
+        Ok(())
+    }
+
+    /// 10.3: within one Call-ID a request must be later than the one that made the binding.
+    fn check_order(&self, binding: &Binding) -> Result<(), Refusal> {
+        if *binding.call_id == *self.call_id && self.cseq <= binding.cseq {
+            return Err(Refusal::OutOfOrder);
+        }
+        Ok(())
+    }
+}
+
+/// The seconds that a contact asks for, capped; 0 to remove it. An expiry that is no number
+/// counts as none (10.2.1.1).
+fn expiry_of(contact: &NameAddr<'_>, msg: &Message<'_>) -> Result<u32, Refusal> {
+    let own = contact.params.get("expires").map(|text| text.parse().ok());
+    let asked = own.unwrap_or_else(|| msg.leading_number(HeaderId::Expires));
+    match asked.unwrap_or(DEFAULT_EXPIRES) {
+        0 => Ok(0),
+        1..MIN_EXPIRES => Err(Refusal::TooBrief),
+        seconds => Ok(seconds.min(MAX_EXPIRES)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
