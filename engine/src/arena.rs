@@ -99,6 +99,24 @@ impl<T> Arena<T> {
         handle
     }
 
+    /// Stores what `make` makes of the handle it will have, if it makes something.
+    pub fn try_insert_with(
+        &mut self,
+        make: impl FnOnce(Handle<T>) -> Option<T>,
+    ) -> Option<Handle<T>> {
+        let index = match self.free {
+            Some(index) => index,
+            None => {
+                let index = self.grow();
+                self.free = Some(index);
+                index
+            }
+        };
+        let (chunk, at) = place(index);
+        let value = make(Handle::new(index, self.chunks[chunk][at].generation))?;
+        Some(self.insert_with(|_| value))
+    }
+
     /// A new slot at the end, free but in no list.
     #[cold]
     fn grow(&mut self) -> u32 {

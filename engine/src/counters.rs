@@ -42,6 +42,10 @@ pub struct Counters {
     pub media_ports_reused_early: u64,
     /// Calls refused because no port pair was free.
     pub media_ports_exhausted: u64,
+    /// Trunk channels in use now, over all trunks.
+    pub channels_in_use: u64,
+    /// Calls in memory now: running ones, and those that wait for last answers.
+    pub calls_held: u64,
     /// Server and client transactions now, lingering ones included.
     pub transactions: u64,
 }

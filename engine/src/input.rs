@@ -38,6 +38,16 @@ pub struct Flow {
     pub connection: u32,
 }
 
+impl Flow {
+    /// Whether the transport resends by itself, so that SIP does not (RFC 3261 17).
+    pub fn is_reliable(self) -> bool {
+        match self.transport {
+            Transport::Udp => false,
+            Transport::Tcp | Transport::Tls => true,
+        }
+    }
+}
+
 /// What enters the engine.
 #[derive(Debug)]
 pub enum Input<'a> {

@@ -9,31 +9,41 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+mod call;
 mod cause;
 mod cdr;
+mod config;
+mod core;
 mod counters;
+mod engine;
 mod event;
 mod hunt;
 mod id;
 mod input;
+mod io;
 pub mod media;
+mod phones;
 pub mod plan;
+mod register;
+mod requests;
 pub mod rng;
 pub mod route;
 pub mod sdp;
 mod secret;
 pub mod sip;
 mod time;
+mod timer;
+mod usage;
 pub mod wheel;
 
 pub use cdr::{
     CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, MediaDirection,
 };
+pub use config::{EngineConfig, Listener, MediaConfig, UnknownPeer};
 pub use counters::Counters;
+pub use engine::Engine;
 pub use event::{CallStarted, Event};
 pub use id::{CallId, Key, LegNumber};
-pub use input::{
-    Flow, Input, ListenerId, OperatorCommand, Output, ResolveId, Transport,
-};
+pub use input::{Flow, Input, ListenerId, OperatorCommand, Output, ResolveId, Transport};
 pub use secret::Secret;
 pub use time::{Now, Timestamp, WallTime};

@@ -101,6 +101,9 @@ pub struct SideCounters {
     pub jitter_ms: f32,
     /// Packets from strangers, dropped.
     pub strangers: u64,
+    /// Mean opinion score estimated from loss and jitter (ITU-T G.107), 1.0 to 4.5; `None` when
+    /// there was nothing to judge.
+    pub mos: Option<f32>,
 }
 
 /// What the relay tells the engine.

@@ -97,7 +97,9 @@ pub fn read_dialled(text: &str, format: NumberFormat) -> Result<E164, NumberErro
                 plus = true;
                 continue;
             }
-            '-' | ' ' | '(' | ')' | '.' | 'ー' | '−' | '－' | '‐' | '（' | '）' | '　' => continue,
+            '-' | ' ' | '(' | ')' | '.' | 'ー' | '−' | '－' | '‐' | '（' | '）' | '　' => {
+                continue;
+            }
             _ => return Err(NumberError::Character),
         };
         if len == digits.len() {

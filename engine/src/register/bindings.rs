@@ -1,5 +1,6 @@
 //! The location service: which phone of a user is reached how (RFC 3261 10.3).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -123,6 +124,8 @@ pub(super) struct Bindings {
     by_user: BTreeMap<Key, Vec<Binding>>,
     /// Each user once, at the first expiry.
     due: BTreeSet<(Timestamp, Key)>,
+    /// The ways that phones registered by, with how many did.
+    by_flow: BTreeMap<Flow, usize>,
     len: usize,
 }
 
@@ -140,6 +143,16 @@ impl Bindings {
     /// Whether a phone of this user is bound at this address.
     pub(super) fn is_at(&self, user: &str, source: IpAddr) -> bool {
         self.of(user).iter().any(|binding| binding.flow.remote.ip() == source)
+    }
+
+    /// Whether a phone registered by this way.
+    pub(super) fn is_from(&self, flow: Flow) -> bool {
+        self.by_flow.contains_key(&flow)
+    }
+
+    /// Users with phones.
+    pub(super) fn users(&self) -> Vec<Key> {
+        self.by_user.keys().cloned().collect()
     }
 
     /// RFC 3261 10.3 steps 6 to 8: all contacts of the request, or none.
@@ -197,11 +210,22 @@ impl Bindings {
     fn replace(&mut self, user: &Key, bindings: Vec<Binding>) {
         if let Some(before) = self.by_user.get(user) {
             self.len -= before.len();
+            for binding in before {
+                if let Entry::Occupied(mut count) = self.by_flow.entry(binding.flow) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
             if let Some(first) = first_expiry(before) {
                 self.due.remove(&(first, user.clone()));
             }
         }
         self.len += bindings.len();
+        for binding in &bindings {
+            *self.by_flow.entry(binding.flow).or_insert(0) += 1;
+        }
         match first_expiry(&bindings) {
             Some(first) => {
                 self.due.insert((first, user.clone()));

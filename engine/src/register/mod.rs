@@ -208,6 +208,17 @@ impl Registrar {
         self.bindings.forget(user)
     }
 
+    /// Whether a phone registered by this way: who calls by it is asked for a password instead
+    /// of being ignored.
+    pub(crate) fn is_registered_from(&self, flow: Flow) -> bool {
+        self.bindings.is_from(flow)
+    }
+
+    /// Users with registered phones.
+    pub(crate) fn users(&self) -> Vec<Key> {
+        self.bindings.users()
+    }
+
     /// How many phones are registered.
     pub(crate) fn registrations(&self) -> usize {
         self.bindings.len()

@@ -193,13 +193,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The position of an extension; position 0 after a fault, which no snapshot outlives.
-    fn extension(
-        &mut self,
-        kind: &'static str,
-        key: &str,
-        field: &str,
-        user: &str,
-    ) -> ExtensionIx {
+    fn extension(&mut self, kind: &'static str, key: &str, field: &str, user: &str) -> ExtensionIx {
         self.names.extensions.get(user).copied().unwrap_or_else(|| {
             self.fault(kind, key, field, format!("there is no extension {user:?}"));
             ExtensionIx(0)
@@ -231,7 +225,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// Appends the steps of `target`, following overflows.
-    fn steps(&mut self, place: (&'static str, &str, &str), target: &TargetRef, out: &mut Vec<Step>) {
+    fn steps(
+        &mut self,
+        place: (&'static str, &str, &str),
+        target: &TargetRef,
+        out: &mut Vec<Step>,
+    ) {
         let (kind, key, field) = place;
         let mut seen: Vec<&str> = Vec::new();
         let mut next = Some(target.clone());

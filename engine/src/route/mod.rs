@@ -13,7 +13,7 @@ pub use provisioning::{
     IdentityPolicy, MemberSpec, Presented, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
 pub use snapshot::Snapshot;
-pub(crate) use snapshot::{Branch, Did, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
+pub(crate) use snapshot::{Branch, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
 
 /// Something wrong in the provisioning, with the place where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

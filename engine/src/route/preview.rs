@@ -69,13 +69,7 @@ pub struct PreviewBranch {
 impl Snapshot {
     /// The dry run of a call from `caller` (none: withheld) to the DID `to`, arriving at `at`.
     /// `domain` is the host written into identity headers: the engine's own.
-    pub fn preview(
-        &self,
-        caller: Option<E164>,
-        to: E164,
-        at: WallTime,
-        domain: &str,
-    ) -> Preview {
+    pub fn preview(&self, caller: Option<E164>, to: E164, at: WallTime, domain: &str) -> Preview {
         // Rules by schedule will look at the time; no route has one yet.
         let _ = at;
         let refuse = |cause: Cause, reason: String| Preview {

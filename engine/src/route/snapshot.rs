@@ -136,8 +136,7 @@ impl Prefix {
     fn matches(self, number: E164) -> bool {
         let value = number.as_u64();
         let len = value.checked_ilog10().unwrap_or(0) + 1;
-        self.len == 0
-            || (len >= self.len && value / 10u64.pow(len - self.len) == self.digits)
+        self.len == 0 || (len >= self.len && value / 10u64.pow(len - self.len) == self.digits)
     }
 }
 
@@ -225,11 +224,6 @@ impl Snapshot {
 
     pub(crate) fn extension_of_user(&self, user: &str) -> Option<ExtensionIx> {
         self.extension_by_user.get(user).copied()
-    }
-
-    pub(crate) fn trunk_of_key(&self, key: &str) -> Option<TrunkIx> {
-        let at = self.trunks.iter().position(|trunk| trunk.key.as_str() == key)?;
-        u32::try_from(at).ok().map(TrunkIx)
     }
 
     /// The enabled trunk that sends from `address`: by exact address and port, else by network.

@@ -1,6 +1,6 @@
 //! The scanner: one pass over the lines.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::{Direction, MAX_MEDIA, Media, Sdp, SdpError};
 
@@ -204,9 +204,4 @@ pub(super) fn word(value: &[u8]) -> Option<(&str, &[u8])> {
 /// Digits alone, without a sign.
 pub(super) fn number(digits: &str) -> Option<u16> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-/// Whether an address means "do not send here" (RFC 3264 8.4, as RFC 2543 wrote hold).
-pub(super) fn is_hold(address: IpAddr) -> bool {
-    address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
 }

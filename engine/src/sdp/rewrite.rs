@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::Sdp;
-use super::parse::{Connection, Line, connection, is_hold, lines, word};
+use super::parse::{Connection, Line, connection, lines, word};
+use super::{Media, Sdp};
+use crate::sip::syntax::put_number;
 
 /// Where the relay listens for the side that will read the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,28 +34,25 @@ pub struct Origin {
 /// address. An unspecified `c=` address stays: it is hold. Every other line is byte-exact.
 pub fn rewrite(sdp: &Sdp<'_>, relay: RelayAddress, origin: Origin, out: &mut Vec<u8>) {
     let relayed = sdp.relayed();
-    let mut section = None;
+    let mut sections = 0..;
+    let mut here = None;
     // `parse` has met every line; a malformed one cannot come up here.
     for line in lines(sdp.body()).map_while(Result::ok) {
-        if line.letter == b'm' {
-            section = Some(section.map_or(0, |n: usize| n + 1));
-        }
-        let here = section.is_some() && section == relayed;
         match line.letter {
             b'o' => write_origin(&line, relay.ip, origin, out),
             b'c' => write_connection(&line, relay.ip, out),
             b'm' => {
-                write_media(&line, if here { relay.rtp } else { 0 }, out);
-                if here && lacks_connection(sdp) {
-                    if line.end().is_empty() {
-                        out.extend_from_slice(b"\r\n");
-                    }
-                    write_line(out, &line, format_args!("c={}", address(relay.ip)));
+                let section = sections.next().filter(|section| Some(*section) == relayed);
+                here = section.and_then(|section| sdp.media().get(section));
+                write_media(&line, here.map_or(0, |_| relay.rtp), out);
+                let placed = |m: &Media<'_>| m.connection.is_some() || m.connection_is_name;
+                if here.is_some_and(|media| !placed(media)) {
+                    insert_connection(&line, relay.ip, out);
                 }
             }
             b'a' if line.value.starts_with(b"rtcp:") => {
-                if here {
-                    write_rtcp(sdp, &line, relay, out);
+                if let Some(media) = here {
+                    write_rtcp(media, &line, relay, out);
                 }
             }
             _ => out.extend_from_slice(line.raw),
@@ -62,26 +60,37 @@ pub fn rewrite(sdp: &Sdp<'_>, relay: RelayAddress, origin: Origin, out: &mut Vec
     }
 }
 
-/// A relayed line with no `c=` at all, at either level, is told where the relay is.
-fn lacks_connection(sdp: &Sdp<'_>) -> bool {
-    sdp.relayed_media().is_some_and(|media| media.connection.is_none() && !media.connection_is_name)
-}
-
 /// Keeps the user name, if it is one word, and its session to the reader looks like ours.
 fn write_origin(line: &Line<'_>, ip: IpAddr, origin: Origin, out: &mut Vec<u8>) {
     let fields = line.value.split(|b| *b == b' ').filter(|field| !field.is_empty()).count();
     let user = match word(line.value) {
-        Some((user, _)) if fields == 6 => user,
+        Some((user, _)) if fields == ORIGIN_FIELDS => user,
         _ => "-",
     };
-    let Origin { id, version } = origin;
-    write_line(out, line, format_args!("o={user} {id} {version} {}", address(ip)));
+    out.extend_from_slice(b"o=");
+    out.extend_from_slice(user.as_bytes());
+    out.push(b' ');
+    put_number(out, origin.id);
+    out.push(b' ');
+    put_number(out, origin.version);
+    out.push(b' ');
+    put_address(out, ip);
+    out.extend_from_slice(line.end());
 }
+
+/// RFC 4566 5.2: user, id, version, network, family, address.
+const ORIGIN_FIELDS: usize = 6;
 
 fn write_connection(line: &Line<'_>, ip: IpAddr, out: &mut Vec<u8>) {
     match connection(line.value) {
-        Some(Connection::Address(held)) if is_hold(held) => out.extend_from_slice(line.raw),
-        _ => write_line(out, line, format_args!("c={}", address(ip))),
+        Some(Connection::Address(held)) if held.is_unspecified() => {
+            out.extend_from_slice(line.raw);
+        }
+        _ => {
+            out.extend_from_slice(b"c=");
+            put_address(out, ip);
+            out.extend_from_slice(line.end());
+        }
     }
 }
 
@@ -89,38 +98,49 @@ fn write_media(line: &Line<'_>, port: u16, out: &mut Vec<u8>) {
     // `parse` has read kind and port of every media line.
     let Some((kind, rest)) = word(line.value) else { return };
     let Some((_, rest)) = word(rest) else { return };
-    let _infallible = write!(out, "m={kind} {port}");
+    out.extend_from_slice(b"m=");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b' ');
+    put_number(out, port.into());
     out.extend_from_slice(rest);
     out.extend_from_slice(line.end());
 }
 
-/// Names an address only where the author did.
-fn write_rtcp(sdp: &Sdp<'_>, line: &Line<'_>, relay: RelayAddress, out: &mut Vec<u8>) {
-    let Some(media) = sdp.relayed_media() else { return };
-    let Some((own, port)) = media.rtcp else { return };
-    // RTCP on the RTP port stays there (RFC 5761 5.1.1).
-    let port = if port == media.port { relay.rtp } else { relay.rtp.saturating_add(1) };
-    match own {
-        None => write_line(out, line, format_args!("a=rtcp:{port}")),
-        Some(_) => write_line(out, line, format_args!("a=rtcp:{port} {}", address(relay.ip))),
+/// For a relayed line with no `c=` at all, at either level.
+fn insert_connection(line: &Line<'_>, ip: IpAddr, out: &mut Vec<u8>) {
+    if line.end().is_empty() {
+        out.extend_from_slice(b"\r\n");
     }
+    out.extend_from_slice(b"c=");
+    put_address(out, ip);
+    out.extend_from_slice(line.end());
 }
 
-fn write_line(out: &mut Vec<u8>, line: &Line<'_>, text: std::fmt::Arguments<'_>) {
-    let _infallible = out.write_fmt(text);
+/// Names an address only where the author did.
+fn write_rtcp(media: &Media<'_>, line: &Line<'_>, relay: RelayAddress, out: &mut Vec<u8>) {
+    let Some((named, port)) = media.rtcp else { return };
+    // RTCP on the RTP port stays there (RFC 5761 5.1.1).
+    let port = if port == media.port { relay.rtp } else { relay.rtp.saturating_add(1) };
+    out.extend_from_slice(b"a=rtcp:");
+    put_number(out, port.into());
+    if named.is_some() {
+        out.push(b' ');
+        put_address(out, relay.ip);
+    }
     out.extend_from_slice(line.end());
 }
 
 /// `IN IP4 192.0.2.1`
-fn address(ip: IpAddr) -> impl std::fmt::Display {
-    struct Address(IpAddr);
-    impl std::fmt::Display for Address {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            match self.0 {
-                IpAddr::V4(ip) => write!(f, "IN IP4 {ip}"),
-                IpAddr::V6(ip) => write!(f, "IN IP6 {ip}"),
+fn put_address(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            out.extend_from_slice(b"IN IP4");
+            for (octet, before) in ip.octets().into_iter().zip([b' ', b'.', b'.', b'.']) {
+                out.push(before);
+                put_number(out, octet.into());
             }
         }
+        // Writing into a Vec cannot fail.
+        IpAddr::V6(ip) => drop(write!(out, "IN IP6 {ip}")),
     }
-    Address(ip)
 }

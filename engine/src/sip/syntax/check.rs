@@ -3,7 +3,7 @@
 use super::fields::malformed;
 use super::uri::{Scheme, Uri};
 use super::via::MAGIC_COOKIE;
-use super::{CSeq, HeaderId, Message, Method, NameAddr, ParseError, ParseErrorKind, Start};
+use super::{CSeq, HeaderId, Message, Method, ParseError, ParseErrorKind, Start};
 
 /// Fields that stand once. Two readers may each believe another one of two (RFC 4475 3.3.8).
 const SINGLE: [HeaderId; 16] = [
@@ -79,13 +79,8 @@ impl<'a> Message<'a> {
         if via.branch == Some(MAGIC_COOKIE) {
             return Err(malformed(HeaderId::Via));
         }
-        let from = self.from()?;
-        let to = self.to()?;
-        for (id, address) in [(HeaderId::From, &from), (HeaderId::To, &to)] {
-            if tags(address) > 1 {
-                return Err(malformed(id));
-            }
-        }
+        self.from()?;
+        self.to()?;
         self.call_id()?;
         self.cseq()
     }
@@ -105,8 +100,4 @@ fn check_request_uri(text: &str) -> Result<(), ParseError> {
         Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(()),
         Scheme::Other => Err(ParseErrorKind::UriScheme.into()),
     }
-}
-
-fn tags(address: &NameAddr<'_>) -> usize {
-    address.params.iter().filter(|(name, _)| name.eq_ignore_ascii_case("tag")).count()
 }

@@ -1,7 +1,7 @@
 //! Typed header fields, read when they are asked for.
 
 use super::name_addr::{NameAddr, NameAddrs};
-use super::scan::{self, Cursor, LWS, TOKEN, VISIBLE};
+use super::scan::{self, Cursor, LWS, TOKEN};
 use super::via::{self, Via};
 use super::{
     Challenge, Credentials, HeaderId, Message, Method, ParseError, ParseErrorKind, Values,
@@ -51,15 +51,19 @@ impl<'a> Message<'a> {
 
     /// `Call-ID`.
     pub fn call_id(&self) -> Result<&'a str, ParseError> {
-        let value = self.first(HeaderId::CallId).ok_or(missing(HeaderId::CallId))?;
-        let text = scan::text(value).filter(|_| !value.is_empty() && scan::all(value, VISIBLE));
+        if self.first(HeaderId::CallId).is_none() {
+            return Err(missing(HeaderId::CallId));
+        }
+        // All bytes are looked at, in wide registers, rather than up to the first bad one.
+        let visible = |text: &&str| text.bytes().fold(true, |all, b| all & b.is_ascii_graphic());
+        let text = self.text(HeaderId::CallId).filter(|text| !text.is_empty()).filter(visible);
         text.ok_or(malformed(HeaderId::CallId))
     }
 
     /// `CSeq`.
     pub fn cseq(&self) -> Result<CSeq<'a>, ParseError> {
-        let value = self.first(HeaderId::CSeq).ok_or(missing(HeaderId::CSeq))?;
-        read_cseq(&mut Cursor::new(value)).ok_or(malformed(HeaderId::CSeq))
+        let mut cursor = self.cursor(HeaderId::CSeq).ok_or(missing(HeaderId::CSeq))?;
+        read_cseq(&mut cursor).ok_or(malformed(HeaderId::CSeq))
     }
 
     /// `RAck`.
@@ -130,8 +134,8 @@ impl<'a> Message<'a> {
     }
 
     fn address(&self, id: HeaderId) -> Result<Option<NameAddr<'a>>, ParseError> {
-        let Some(value) = self.first(id) else { return Ok(None) };
-        NameAddr::parse(value).map(Some).map_err(|_| malformed(id))
+        let Some(cursor) = self.cursor(id) else { return Ok(None) };
+        NameAddr::read(cursor).map(Some).ok_or(malformed(id))
     }
 }
 
@@ -146,9 +150,9 @@ pub(super) fn malformed(id: HeaderId) -> ParseError {
 fn read_cseq<'a>(cursor: &mut Cursor<'a>) -> Option<CSeq<'a>> {
     let number = scan::number(cursor.take(TOKEN)).filter(|number| *number < CSEQ_LIMIT)?;
     cursor.peek().is_some_and(|b| scan::is(b, LWS)).then(|| cursor.skip_lws())?;
-    let method = cursor.take(TOKEN);
+    let method = cursor.take_str(TOKEN)?;
     (!method.is_empty() && cursor.rest.is_empty()).then_some(())?;
-    let method = Method::parse(scan::text(method)?);
+    let method = Method::parse(method);
     Some(CSeq { number: u32::try_from(number).ok()?, method })
 }
 
@@ -163,7 +167,7 @@ impl<'a> Iterator for Vias<'_, 'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut cursor = match self.current.take() {
             Some(cursor) => cursor,
-            None => Cursor::new(self.values.next()?),
+            None => self.values.next_cursor()?,
         };
         match Via::take(&mut cursor) {
             Some(via) if cursor.rest.is_empty() => Some(Ok(via)),

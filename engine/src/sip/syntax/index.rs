@@ -4,7 +4,7 @@ use memchr::{memchr, memchr2};
 
 use super::header::HeaderId;
 use super::message::{MAX_DATAGRAM, MAX_HEADER_LINE, MAX_HEADERS, Message, Start};
-use super::scan::{self, LWS, TOKEN};
+use super::scan::{self, Cursor, LWS, TOKEN};
 use super::{Method, ParseError, ParseErrorKind};
 
 /// Where a header field is. Offsets fit because a datagram is at most [`MAX_DATAGRAM`] long.
@@ -18,7 +18,7 @@ pub(super) struct Slot {
     pub(super) value: u16,
     /// Behind the value, trailing white space left out.
     pub(super) end: u16,
-    /// The next slot with the same id.
+    /// The link to the next slot with the same id.
     pub(super) next: u8,
     pub(super) id: HeaderId,
     /// On one line, the colon directly after the name.
@@ -26,15 +26,16 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// No slot: a number that none can have.
-    pub(super) const NONE: u8 = u8::MAX;
+    /// The link to no slot. Other links are one more than the slot's number, so that an empty
+    /// index is all zeros and cheap to make.
+    pub(super) const NONE: u8 = 0;
     const EMPTY: Slot = Slot {
         start: 0,
         name_end: 0,
         value: 0,
         end: 0,
         next: Slot::NONE,
-        id: HeaderId::Other,
+        id: HeaderId::FIRST,
         plain: false,
     };
 }
@@ -51,23 +52,6 @@ impl Fault {
     pub(super) fn into_result(self) -> Result<(), ParseError> {
         self.0.map_or(Ok(()), |kind| Err(kind.into()))
     }
-}
-
-/// What one turn of the pass found.
-enum Line {
-    Field {
-        slot: Slot,
-        next: usize,
-    },
-    Malformed {
-        next: usize,
-    },
-    /// The blank line; the body begins behind it.
-    Blank {
-        body: usize,
-    },
-    /// The bytes end inside the header block.
-    End,
 }
 
 pub(super) fn index(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
@@ -147,134 +131,120 @@ fn status_line(line: &[u8]) -> Result<Start<'_>, ParseError> {
 }
 
 /// Fills the slots from the header block that begins at `at`; returns where the body begins.
-fn index_headers(message: &mut Message<'_>, mut at: usize) -> usize {
-    // The last slot of each id, to chain the next one to.
+fn index_headers(message: &mut Message<'_>, at: usize) -> usize {
+    let bytes = message.bytes;
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    // The link to the last slot of each id, to chain the next one to.
     let mut last = [Slot::NONE; HeaderId::COUNT];
     loop {
-        match read_line(message.bytes, at) {
-            Line::Field { slot, next } => {
-                let too_long = usize::from(slot.end - slot.start) > MAX_HEADER_LINE;
-                if too_long {
-                    message.fault.note(ParseErrorKind::HeaderTooLong);
-                } else if usize::from(message.count) == MAX_HEADERS {
-                    message.fault.note(ParseErrorKind::TooManyHeaders);
-                    return message.bytes.len();
-                } else {
-                    push(message, &mut last, slot);
-                }
-                at = next;
-            }
-            Line::Malformed { next } => {
-                message.fault.note(ParseErrorKind::HeaderLine);
-                at = next;
-            }
-            Line::Blank { body } => return body,
-            Line::End => {
-                message.fault.note(ParseErrorKind::Truncated);
-                return message.bytes.len();
-            }
+        match rest {
+            [b'\n', body @ ..] | [b'\r', b'\n', body @ ..] => return bytes.len() - body.len(),
+            _ => {}
+        }
+        let mut cursor = Cursor::new(rest);
+        let name = cursor.take(TOKEN);
+        let plain = cursor.peek() == Some(b':');
+        // White space may stand before the colon (RFC 3261 7.3.1), and nothing else: a control
+        // byte there once turned requests of a dialog into new calls (CVE-2016-9938).
+        while cursor.eat(b' ') || cursor.eat(b'\t') {}
+        let named = !name.is_empty() && cursor.eat(b':');
+        let Some(line) = line_end(cursor.rest) else {
+            message.fault.note(ParseErrorKind::Truncated);
+            return bytes.len();
+        };
+        let start = bytes.len() - rest.len();
+        rest = line.next;
+        if !named || !line.clean {
+            message.fault.note(ParseErrorKind::HeaderLine);
+            continue;
+        }
+        let value = scan::trim_start(line.value);
+        // Where the value began, counted from the end, as slices lose their front.
+        let from = bytes.len() - line.next.len() - line.end_len - value.len();
+        let end = from + scan::trim_end(value).len();
+        if end - start > MAX_HEADER_LINE {
+            message.fault.note(ParseErrorKind::HeaderTooLong);
+            continue;
+        }
+        let slot = Slot {
+            start: offset(start),
+            name_end: offset(start + name.len()),
+            value: offset(from),
+            end: offset(end),
+            next: Slot::NONE,
+            id: HeaderId::of_bytes(name),
+            plain: plain && !line.folded,
+        };
+        if !push(message, &mut last, slot) {
+            message.fault.note(ParseErrorKind::TooManyHeaders);
+            return bytes.len();
         }
     }
 }
 
+/// False when there is no room.
 #[inline]
-fn push(message: &mut Message<'_>, last: &mut [u8; HeaderId::COUNT], slot: Slot) {
-    let number = message.count;
-    if let Some(free) = message.slots.get_mut(usize::from(number)) {
-        *free = slot;
-        message.count += 1;
-    }
+fn push(message: &mut Message<'_>, last: &mut [u8; HeaderId::COUNT], slot: Slot) -> bool {
+    let Some(free) = message.slots.get_mut(usize::from(message.count)) else { return false };
+    *free = slot;
+    message.count += 1;
     // `Other` is one past the named ids and is not chained.
-    let Some(tail) = last.get_mut(slot.id as usize) else { return };
-    let before = std::mem::replace(tail, number);
-    if let Some(before) = message.slots.get_mut(usize::from(before)) {
-        before.next = number;
+    let Some(tail) = last.get_mut(slot.id as usize) else { return true };
+    let before = std::mem::replace(tail, message.count);
+    if let Some(before) = before.checked_sub(1) {
+        if let Some(before) = message.slots.get_mut(usize::from(before)) {
+            before.next = message.count;
+        }
     } else if let Some(first) = message.first.get_mut(slot.id as usize) {
-        *first = number;
+        *first = message.count;
     }
+    true
 }
 
-/// Reads the header field that begins at `at`, with its folded lines.
-#[inline]
-fn read_line(bytes: &[u8], at: usize) -> Line {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let name_len = match rest.iter().position(|b| !scan::is(*b, TOKEN)) {
-        Some(0) => match rest {
-            [b'\n', ..] => return Line::Blank { body: at + 1 },
-            [b'\r', b'\n', ..] => return Line::Blank { body: at + 2 },
-            _ => 0,
-        },
-        Some(len) => len,
-        None => return Line::End,
-    };
-    let name = rest.get(..name_len).unwrap_or_default();
-    // White space may stand before the colon (RFC 3261 7.3.1), and nothing else: a control byte
-    // there once turned requests of a dialog into new calls (CVE-2016-9938).
-    let mut colon = name_len;
-    while matches!(rest.get(colon), Some(b' ' | b'\t')) {
-        colon += 1;
-    }
-    let named = name_len > 0 && rest.get(colon) == Some(&b':');
-    let Some(ValueEnd { end, next, folded, clean }) = value_end(bytes, at + colon) else {
-        return Line::End;
-    };
-    if !named || !clean {
-        return Line::Malformed { next };
-    }
-    let value = bytes.get(at + colon + 1..end).unwrap_or_default();
-    let lead = value.iter().position(|b| !scan::is(*b, LWS)).unwrap_or(value.len());
-    let tail = value.iter().rev().position(|b| !scan::is(*b, LWS)).unwrap_or(0);
-    let start = at + colon + 1 + lead;
-    Line::Field {
-        slot: Slot {
-            start: offset(at),
-            name_end: offset(at + name_len),
-            value: offset(start),
-            end: offset(if lead == value.len() { start } else { end - tail }),
-            next: Slot::NONE,
-            id: HeaderId::of_bytes(name),
-            plain: colon == name_len && !folded,
-        },
-        next,
-    }
-}
-
-struct ValueEnd {
-    /// Behind the last byte of the value, before its line end.
-    end: usize,
-    /// The next header field's first byte.
-    next: usize,
+struct LineEnd<'a> {
+    /// Up to the line end, white space around it.
+    value: &'a [u8],
+    /// How long the line end is.
+    end_len: usize,
+    /// From the next header field on.
+    next: &'a [u8],
     folded: bool,
     /// No carriage return stands alone: other parsers end a line there.
     clean: bool,
 }
 
-/// Finds the end of the field that goes on at `at`: a line end not followed by white space.
-fn value_end(bytes: &[u8], mut at: usize) -> Option<ValueEnd> {
+/// Finds the end of the field that goes on with `rest`: a line end not followed by white space.
+#[inline]
+fn line_end(rest: &[u8]) -> Option<LineEnd<'_>> {
     let (mut folded, mut clean) = (false, true);
+    let mut at = 0;
     loop {
-        let end = at + memchr2(b'\r', b'\n', bytes.get(at..)?)?;
-        let next = match bytes.get(end..)? {
-            [b'\n', ..] => end + 1,
-            [b'\r', b'\n', ..] => end + 2,
+        at += memchr2(b'\r', b'\n', rest.get(at..)?)?;
+        let (end_len, next) = match rest.get(at..)? {
+            [b'\n', next @ ..] => (1, next),
+            [b'\r', b'\n', next @ ..] => (2, next),
             _ => {
                 clean = false;
-                at = end + 1;
+                at += 1;
                 continue;
             }
         };
-        if !matches!(bytes.get(next), Some(b' ' | b'\t')) {
-            return Some(ValueEnd { end, next, folded, clean });
+        if !matches!(next, [b' ' | b'\t', ..]) {
+            let value = rest.get(..at)?;
+            return Some(LineEnd { value, end_len, next, folded, clean });
         }
         folded = true;
-        at = next;
+        at += end_len;
     }
 }
 
-/// Saturates where it cannot: a datagram is shorter.
+/// An offset in a datagram, which is shorter than [`MAX_DATAGRAM`].
+#[inline]
 fn offset(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
+    at as u16
 }
+
+const _: () = assert!(MAX_DATAGRAM <= u16::MAX as usize, "offsets are u16");
 
 /// RFC 3261 18.3: over UDP the body ends with the datagram or at Content-Length, whichever comes
 /// first; a datagram that is too short for its Content-Length is malformed.

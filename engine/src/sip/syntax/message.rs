@@ -2,7 +2,8 @@
 
 use super::header::Header;
 use super::index::{Fault, Slot};
-use super::{HeaderId, Method, ParseError, ParseErrorKind, scan};
+use super::scan::{self, Cursor};
+use super::{HeaderId, Method, ParseError, ParseErrorKind};
 
 /// The longest datagram that is read. A SIP message with SDP and two Identity header fields is
 /// about 10 kB; what is longer than this is no telephone call.
@@ -48,7 +49,7 @@ pub struct Message<'a> {
     pub(super) start: Start<'a>,
     pub(super) slots: [Slot; MAX_HEADERS],
     pub(super) count: u8,
-    /// The first slot of each id; [`Slot::NONE`] where there is none.
+    /// The link to the first slot of each id.
     pub(super) first: [u8; HeaderId::COUNT],
     pub(super) body: &'a [u8],
     pub(super) fault: Fault,
@@ -117,7 +118,7 @@ impl<'a> Message<'a> {
 
     /// Whether more than one field has this id.
     pub fn is_repeated(&self, id: HeaderId) -> bool {
-        let first = self.first.get(id as usize).and_then(|number| self.slot(*number));
+        let first = self.first.get(id as usize).and_then(|link| self.slot(*link));
         first.is_some_and(|slot| slot.next != Slot::NONE)
     }
 
@@ -127,6 +128,19 @@ impl<'a> Message<'a> {
         match self.head {
             Some(head) => head.get(slot.value.into()..slot.end.into()),
             None => scan::text(self.value(slot)?),
+        }
+    }
+
+    /// A cursor at the first value with this id.
+    pub(super) fn cursor(&self, id: HeaderId) -> Option<Cursor<'a>> {
+        self.cursor_at(self.slot(*self.first.get(id as usize)?)?)
+    }
+
+    #[inline]
+    fn cursor_at(&self, slot: &Slot) -> Option<Cursor<'a>> {
+        match self.head.and_then(|head| head.get(slot.value.into()..slot.end.into())) {
+            Some(text) => Some(Cursor::of_text(text)),
+            None => self.value(slot).map(Cursor::new),
         }
     }
 
@@ -145,12 +159,14 @@ impl<'a> Message<'a> {
         self.fault.into_result()
     }
 
-    fn slot(&self, number: u8) -> Option<&Slot> {
-        self.slots.get(..self.count.into())?.get(usize::from(number))
+    /// The slot that a link names.
+    #[inline]
+    fn slot(&self, link: u8) -> Option<&Slot> {
+        self.slots.get(usize::from(link.checked_sub(1)?))
     }
 
     fn slots_of(&self, id: HeaderId) -> impl Iterator<Item = &Slot> {
-        let first = self.first.get(id as usize).and_then(|number| self.slot(*number));
+        let first = self.first.get(id as usize).and_then(|link| self.slot(*link));
         std::iter::successors(first, |slot| self.slot(slot.next))
     }
 
@@ -182,10 +198,18 @@ pub struct Values<'m, 'a> {
     next: u8,
 }
 
-impl Values<'_, '_> {
+impl<'a> Values<'_, 'a> {
     /// The end of every list.
     pub(super) fn none() -> Self {
         Values { message: None, next: Slot::NONE }
+    }
+
+    /// A cursor at the next value.
+    pub(super) fn next_cursor(&mut self) -> Option<Cursor<'a>> {
+        let message = self.message?;
+        let slot = message.slot(self.next)?;
+        self.next = slot.next;
+        message.cursor_at(slot)
     }
 }
 

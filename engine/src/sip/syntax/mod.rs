@@ -34,3 +34,4 @@ pub use reason::reason_phrase;
 pub use uri::{Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use writer::Writer;
+pub(crate) use writer::put_number;

@@ -1,7 +1,7 @@
 //! Addresses: `name-addr` and `addr-spec` with header parameters (RFC 3261 20.10).
 
-use super::params::Params;
-use super::scan::{self, Cursor, LWS, TOKEN, VALUE, text};
+use super::params::{Params, take_one};
+use super::scan::{self, BEYOND_ASCII, Cursor, LWS, TOKEN, VALUE, text};
 use super::uri::Uri;
 use super::{HeaderId, ParseError, ParseErrorKind, Values};
 
@@ -17,6 +17,7 @@ pub struct NameAddr<'a> {
     pub params: Params<'a>,
     /// All of it as written.
     pub raw: &'a [u8],
+    tag: Option<&'a str>,
 }
 
 const MALFORMED: ParseError = ParseError { kind: ParseErrorKind::Address };
@@ -24,16 +25,17 @@ const MALFORMED: ParseError = ParseError { kind: ParseErrorKind::Address };
 impl<'a> NameAddr<'a> {
     /// Reads one address that is the whole value.
     pub fn parse(value: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(scan::trim(value.as_ref()));
-        match Self::take(&mut cursor) {
-            Some(address) if cursor.rest.is_empty() => Ok(address),
-            _ => Err(MALFORMED),
-        }
+        Self::read(Cursor::new(value.as_ref())).ok_or(MALFORMED)
+    }
+
+    /// Reads one address that is all that the cursor has.
+    pub(super) fn read(mut cursor: Cursor<'a>) -> Option<Self> {
+        Self::take(&mut cursor).filter(|_| cursor.rest.is_empty())
     }
 
     /// The `tag` parameter.
     pub fn tag(&self) -> Option<&'a str> {
-        self.params.get("tag")
+        self.tag
     }
 
     /// Takes the address that comes next, and the white space after it.
@@ -55,9 +57,7 @@ impl<'a> NameAddr<'a> {
             },
         };
         cursor.eat(b'<');
-        let end = memchr::memchr(b'>', cursor.rest)?;
-        let uri = Uri::parse(text(cursor.advance(end))?).ok()?;
-        cursor.eat(b'>');
+        let uri = Uri::parse(cursor.take_until(b'>')?).ok()?;
         Self::take_params(cursor, start, display, uri)
     }
 
@@ -65,7 +65,7 @@ impl<'a> NameAddr<'a> {
     /// comma nor question mark (RFC 3261 20.10).
     fn take_bare(cursor: &mut Cursor<'a>) -> Option<Self> {
         let start = *cursor;
-        let uri = text(cursor.take(VALUE))?;
+        let uri = cursor.take_str(VALUE)?;
         if uri.contains('?') {
             return None;
         }
@@ -79,18 +79,32 @@ impl<'a> NameAddr<'a> {
         display: Option<&'a str>,
         uri: Uri<'a>,
     ) -> Option<Self> {
-        let params = Params::take(cursor)?;
-        let raw = cursor.since(start);
+        let (front, mut end) = (*cursor, *cursor);
+        let mut tag = None;
+        while let Some(param) = take_one(cursor) {
+            let (name, value) = param?;
+            if name.eq_ignore_ascii_case(b"tag") {
+                // A second tag would let two readers see two dialogs.
+                tag.replace(text(value?)?).is_none().then_some(())?;
+            }
+            end = *cursor;
+        }
+        let params = Params::from_checked(end.since(front));
         cursor.skip_lws();
-        Some(NameAddr { display, uri, params, raw })
+        Some(NameAddr { display, uri, params, raw: end.since(start), tag })
     }
 }
 
 /// Takes a display name of tokens, up to the bracket. Anything that is neither token nor beyond
 /// ASCII belongs to an addr-spec, and the cursor stays where it was.
 fn unquoted_display<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let end = cursor.rest.iter().position(|b| !(scan::is(*b, TOKEN | LWS) || *b >= 0x80))?;
-    (cursor.rest.get(end) == Some(&b'<')).then(|| scan::trim(cursor.advance(end)))
+    let mut ahead = *cursor;
+    let display = ahead.take(TOKEN | LWS | BEYOND_ASCII);
+    if ahead.peek() != Some(b'<') {
+        return None;
+    }
+    *cursor = ahead;
+    Some(scan::trim(display))
 }
 
 /// The addresses of one header field: comma lists and repeated fields alike, in order. Ends after
@@ -114,7 +128,7 @@ impl<'a> Iterator for NameAddrs<'_, 'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut cursor = match self.current.take() {
             Some(cursor) => cursor,
-            None => Cursor::new(self.values.next()?),
+            None => self.values.next_cursor()?,
         };
         match NameAddr::take(&mut cursor) {
             Some(address) if cursor.rest.is_empty() => Some(Ok(address)),

@@ -14,17 +14,6 @@ impl<'a> Params<'a> {
         Params { raw }
     }
 
-    /// Takes the header parameters that come next, well-formed to the last one.
-    pub(super) fn take(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let start = *cursor;
-        let mut end = start;
-        while let Some(param) = take_one(cursor) {
-            param?;
-            end = *cursor;
-        }
-        Some(Params { raw: end.since(start) })
-    }
-
     /// The parameters as written, from the first `;` on.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
@@ -55,8 +44,13 @@ impl<'a> Params<'a> {
 
     /// The value of a parameter; `Some("")` for one that has none.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let (_, value) = self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        Some(value.unwrap_or_default())
+        let mut cursor = Cursor::new(self.raw);
+        loop {
+            let (found, value) = take_one(&mut cursor)??;
+            if found.eq_ignore_ascii_case(name.as_bytes()) {
+                return text(value.unwrap_or_default());
+            }
+        }
     }
 
     /// Whether a parameter is there, with or without a value.

@@ -9,7 +9,7 @@ pub(super) const TOKEN: u16 = 1;
 pub(super) const USER: u16 = 2;
 /// A host name. The underscore is no letter of DNS but stands in names of private networks.
 pub(super) const HOST: u16 = 4;
-/// Parameters and headers of a URI.
+/// Parameters and headers of a URI. A bare `@` stands only behind the user part.
 pub(super) const URI: u16 = 8;
 /// The unquoted value of a header parameter: wider than `token / host`, so that what peers
 /// really write is understood; only what would end the value is left out.
@@ -18,10 +18,13 @@ pub(super) const VALUE: u16 = 16;
 pub(super) const LWS: u16 = 32;
 /// A telephone number of a `tel` URI (RFC 3966 3, with `#` and `*` of local numbers).
 pub(super) const PHONE: u16 = 64;
-/// Anything that a Call-ID may hold.
-pub(super) const VISIBLE: u16 = 128;
 /// Names of parameters: `token` and, in URIs, `param-unreserved`.
-pub(super) const NAME: u16 = 256;
+pub(super) const NAME: u16 = 128;
+/// The value of a URI parameter.
+pub(super) const URI_VALUE: u16 = 256;
+
+/// Bytes of UTF-8 and of older encodings of names.
+pub(super) const BEYOND_ASCII: u16 = 512;
 
 static CLASS: [u16; 256] = classes();
 
@@ -55,20 +58,23 @@ const fn class_of(b: u8) -> u16 {
         class |= HOST;
     }
     let closed = matches!(b, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
-    if b.is_ascii_graphic() && !closed {
+    if b.is_ascii_graphic() && !closed && b != b'@' {
         class |= URI;
+        if !matches!(b, b';' | b'?') {
+            class |= URI_VALUE;
+        }
     }
     if (b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"' | b',' | b';')) || b >= 0x80 {
         class |= VALUE;
+    }
+    if !b.is_ascii() {
+        class |= BEYOND_ASCII;
     }
     if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
         class |= LWS;
     }
     if b.is_ascii_hexdigit() || matches!(b, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#') {
         class |= PHONE;
-    }
-    if b.is_ascii_graphic() {
-        class |= VISIBLE;
     }
     class
 }
@@ -86,12 +92,22 @@ pub(super) fn all(bytes: &[u8], class: u16) -> bool {
 
 /// A value without the white space around it.
 #[inline]
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(super) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+#[inline]
+pub(super) fn trim_start(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is(*first, LWS)
     {
         bytes = rest;
     }
+    bytes
+}
+
+#[inline]
+pub(super) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
         && is(*last, LWS)
     {
@@ -123,14 +139,35 @@ pub(super) fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 /// Reads a header value from its front.
+///
+/// A value that is known to be text brings it along, so that its parts need no second look to
+/// be text as well: that look would be a quarter of the work on a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
+    /// Ends where `rest` ends.
+    text: Option<&'a str>,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(rest: &'a [u8]) -> Self {
-        Cursor { rest }
+        Cursor { rest, text: None }
+    }
+
+    pub(super) fn of_text(text: &'a str) -> Self {
+        Cursor { rest: text.as_bytes(), text: Some(text) }
+    }
+
+    /// A part of the value as text; it was taken when the cursor stood at its front.
+    #[inline]
+    pub(super) fn str(&self, part: &'a [u8]) -> Option<&'a str> {
+        match self.text {
+            Some(whole) => {
+                let start = whole.len() - self.rest.len();
+                whole.get(start..start + part.len())
+            }
+            None => text(part),
+        }
     }
 
     #[inline]
@@ -153,8 +190,22 @@ impl<'a> Cursor<'a> {
     /// The bytes of a class that come next; maybe none.
     #[inline]
     pub(super) fn take(&mut self, class: u16) -> &'a [u8] {
-        let end = self.rest.iter().position(|b| !is(*b, class)).unwrap_or(self.rest.len());
-        self.advance(end)
+        let before = self.rest;
+        let mut rest = before;
+        while let [first, after @ ..] = rest
+            && is(*first, class)
+        {
+            rest = after;
+        }
+        self.rest = rest;
+        before.get(..before.len() - rest.len()).unwrap_or_default()
+    }
+
+    /// The bytes of a class that come next, as text.
+    #[inline]
+    pub(super) fn take_str(&mut self, class: u16) -> Option<&'a str> {
+        let start = *self;
+        start.str(self.take(class))
     }
 
     #[inline]
@@ -192,7 +243,17 @@ impl<'a> Cursor<'a> {
         taken
     }
 
+    /// Takes what stands before a byte, as text, and the byte; `None` if it does not come.
+    pub(super) fn take_until(&mut self, byte: u8) -> Option<&'a str> {
+        let start = *self;
+        let end = memchr::memchr(byte, self.rest)?;
+        let taken = start.str(self.advance(end));
+        self.eat(byte);
+        taken
+    }
+
     /// How far this cursor has come since `earlier`, as the bytes between them.
+    #[inline]
     pub(super) fn since(&self, earlier: Cursor<'a>) -> &'a [u8] {
         let length = earlier.rest.len().saturating_sub(self.rest.len());
         earlier.rest.get(..length).unwrap_or_default()

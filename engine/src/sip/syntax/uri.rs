@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Range;
 
 use super::params::Params;
-use super::scan::{self, Cursor, HOST, PHONE, TOKEN, URI, USER};
+use super::scan::{self, Cursor, HOST, NAME, PHONE, TOKEN, URI, URI_VALUE, USER};
 use super::{ParseError, ParseErrorKind};
 use crate::input::Transport;
 
@@ -76,7 +77,9 @@ impl<'a> Uri<'a> {
     }
 
     fn read(raw: &'a str) -> Option<Self> {
-        let (scheme, rest) = raw.split_once(':')?;
+        let mut cursor = Cursor::of_text(raw);
+        let scheme = cursor.take_str(TOKEN)?;
+        let rest = raw.get(scheme.len() + 1..).filter(|_| cursor.eat(b':'))?;
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
             _ if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
@@ -97,7 +100,7 @@ impl<'a> Uri<'a> {
         match scheme {
             Scheme::Sip | Scheme::Sips => read_sip(empty, rest),
             Scheme::Tel => read_tel(empty, rest),
-            Scheme::Other => scan::all(rest.as_bytes(), URI).then_some(empty),
+            Scheme::Other => is_opaque(rest).then_some(empty),
         }
     }
 }
@@ -108,87 +111,91 @@ fn is_scheme(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
+/// What may follow another scheme: anything that cannot be taken for the end of the URI.
+fn is_opaque(rest: &str) -> bool {
+    rest.bytes().all(|b| scan::is(b, URI) || b == b'@')
+}
+
 fn read_sip<'a>(mut uri: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    // A bare @ stands nowhere but after the user part: the first one ends it, and another one
-    // would land in the host and be refused there.
-    let after_user = match rest.split_once('@') {
-        Some((userinfo, after)) => {
-            let (user, password) = match userinfo.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (userinfo, None),
-            };
-            if user.is_empty() || !is_user(user) || !password.is_none_or(is_user) {
-                return None;
-            }
-            uri.user = Some(user);
-            uri.password = password;
-            after
-        }
-        None => rest,
-    };
-    let mut cursor = Cursor::new(after_user.as_bytes());
+    let mut cursor = Cursor::of_text(rest);
+    if let Some(user) = user_info(rest) {
+        uri.user = Some(rest.get(..user.end)?);
+        uri.password = user.password.and_then(|password| rest.get(password));
+        cursor.advance(user.at + 1);
+    }
     uri.host = take_host(&mut cursor)?;
     if cursor.eat(b':') {
         uri.port = Some(scan::port(cursor.take(TOKEN))?);
     }
-    let tail = after_user.get(after_user.len() - cursor.rest.len()..)?;
-    let (params, headers) = match tail.split_once('?') {
-        Some((params, headers)) => (params, Some(headers)),
-        None => (tail, None),
-    };
-    uri.params = uri_params(params)?;
-    uri.headers = headers;
-    headers.is_none_or(|headers| scan::all(headers.as_bytes(), URI)).then_some(uri)
+    uri.params = take_params(&mut cursor)?;
+    if cursor.eat(b'?') {
+        uri.headers = Some(rest.get(rest.len() - cursor.rest.len()..)?);
+        cursor.take(URI);
+    }
+    cursor.rest.is_empty().then_some(uri)
 }
 
 fn read_tel<'a>(mut uri: Uri<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let end = rest.find(';').unwrap_or(rest.len());
-    let (number, params) = rest.split_at(end);
-    if number.is_empty() || !scan::all(number.as_bytes(), PHONE) {
-        return None;
-    }
+    let mut cursor = Cursor::of_text(rest);
+    let number = cursor.take_str(PHONE).filter(|number| !number.is_empty())?;
     uri.user = Some(number);
-    uri.params = uri_params(params)?;
-    Some(uri)
+    uri.params = take_params(&mut cursor)?;
+    cursor.rest.is_empty().then_some(uri)
 }
 
-fn uri_params(text: &str) -> Option<Params<'_>> {
-    if text.is_empty() {
-        return Some(Params::default());
+/// `;name[=value]` without white space or quotes.
+fn take_params<'a>(cursor: &mut Cursor<'a>) -> Option<Params<'a>> {
+    let start = *cursor;
+    while cursor.eat(b';') {
+        if cursor.take(NAME).is_empty() {
+            return None;
+        }
+        if cursor.eat(b'=') && cursor.take(URI_VALUE).is_empty() {
+            return None;
+        }
     }
-    let mut cursor = Cursor::new(text.as_bytes());
-    let params = Params::take(&mut cursor)?;
-    (cursor.rest.is_empty() && scan::all(text.as_bytes(), URI)).then_some(params)
+    Some(Params::from_checked(cursor.since(start)))
 }
 
-/// Only characters of a user part, and every `%` with its two digits.
-fn is_user(text: &str) -> bool {
-    let mut bytes = text.as_bytes();
-    while let Some((byte, rest)) = bytes.split_first() {
-        bytes = match (byte, rest) {
-            (b'%', [high, low, rest @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                rest
+/// Where the parts of a user part are.
+struct UserInfo {
+    /// Behind the user.
+    end: usize,
+    password: Option<Range<usize>>,
+    /// The `@`.
+    at: usize,
+}
+
+/// The user part in front of the first `@`, if there is a well-formed one. If what stands in
+/// front of the `@` is malformed, it is read as a host and fails there.
+fn user_info(text: &str) -> Option<UserInfo> {
+    let bytes = text.as_bytes();
+    let mut colon = None;
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            b'@' if at > 0 && colon != Some(0) => break,
+            b':' if colon.is_none() => colon = Some(at),
+            b'%' => {
+                let digits = bytes.get(at + 1..at + 3)?;
+                digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
             }
-            (b'%', _) => return false,
-            (byte, rest) if scan::is(*byte, USER) => rest,
-            _ => return false,
-        };
+            byte if scan::is(byte, USER) => {}
+            _ => return None,
+        }
+        at += 1;
     }
-    true
+    let password = colon.map(|colon| colon + 1..at);
+    Some(UserInfo { end: colon.unwrap_or(at), password, at })
 }
 
 /// Takes a host name or address; an IPv6 address without its brackets.
 pub(super) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
-    if !cursor.eat(b'[') {
-        let host = cursor.take(HOST);
-        return if host.is_empty() { None } else { scan::text(host) };
+    if cursor.eat(b'[') {
+        let address = cursor.take_until(b']')?;
+        return address.parse::<Ipv6Addr>().ok().map(|_| address);
     }
-    let end = memchr::memchr(b']', cursor.rest)?;
-    let address = scan::text(cursor.advance(end))?;
-    cursor.eat(b']');
-    address.parse::<Ipv6Addr>().ok().map(|_| address)
+    cursor.take_str(HOST).filter(|host| !host.is_empty())
 }
 
 /// Resolves `%` escapes, each once. Bytes that are no UTF-8 afterwards become U+FFFD.

@@ -108,10 +108,10 @@ fn sent_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
     slash(cursor)?;
     let version = cursor.take(TOKEN);
     slash(cursor)?;
-    let transport = cursor.take(TOKEN);
+    let transport = cursor.take_str(TOKEN)?;
     let known = name.eq_ignore_ascii_case(b"SIP") && version == b"2.0" && !transport.is_empty();
     // White space parts the protocol from the host.
-    (known && cursor.peek().is_some_and(|b| scan::is(b, scan::LWS))).then(|| text(transport))?
+    (known && cursor.peek().is_some_and(|b| scan::is(b, scan::LWS))).then_some(transport)
 }
 
 fn slash(cursor: &mut Cursor<'_>) -> Option<()> {

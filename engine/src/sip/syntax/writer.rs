@@ -40,16 +40,14 @@ impl<'b> Writer<'b> {
 
     /// A header field.
     pub fn header(&mut self, id: HeaderId, value: impl AsRef<[u8]>) -> &mut Self {
-        self.named(id.name(), value)
+        self.buf.extend_from_slice(id.name().as_bytes());
+        self.value(value.as_ref())
     }
 
     /// A header field whose name has no id.
     pub fn named(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         put_clean(self.buf, name.as_bytes());
-        self.buf.extend_from_slice(b": ");
-        put_clean(self.buf, value.as_ref());
-        self.buf.extend_from_slice(b"\r\n");
-        self
+        self.value(value.as_ref())
     }
 
     /// A header field whose value is a number.
@@ -93,6 +91,13 @@ impl<'b> Writer<'b> {
         self
     }
 
+    fn value(&mut self, value: &[u8]) -> &mut Self {
+        self.buf.extend_from_slice(b": ");
+        put_clean(self.buf, value);
+        self.buf.extend_from_slice(b"\r\n");
+        self
+    }
+
     /// Ends the message: Content-Type where there is a body that has one, Content-Length, body.
     pub fn finish(&mut self, content_type: Option<&str>, body: &[u8]) {
         if let Some(content_type) = content_type {
@@ -117,8 +122,8 @@ fn put_clean(buf: &mut Vec<u8>, value: &[u8]) {
 /// in wide registers, and nearly every value is clean.
 #[inline]
 fn clean(bytes: &mut [u8]) {
-    let dirty = bytes.iter().fold(false, |dirty, b| dirty | (*b < b' ') | (*b == 0x7f));
-    if dirty {
+    let dirty = bytes.iter().fold(0, |dirty, b| dirty | u8::from(*b < b' ') | u8::from(*b == 0x7f));
+    if dirty != 0 {
         for byte in bytes.iter_mut().filter(|b| b.is_ascii_control() && **b != b'\t') {
             *byte = b' ';
         }
@@ -137,7 +142,7 @@ fn put_joined(buf: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// Appends a number in decimal digits.
-fn put_number(buf: &mut Vec<u8>, value: u64) {
+pub(crate) fn put_number(buf: &mut Vec<u8>, value: u64) {
     if value >= 10 {
         put_number(buf, value / 10);
     }

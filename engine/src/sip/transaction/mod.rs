@@ -19,6 +19,7 @@ pub(crate) mod timers;
 
 use std::time::Duration;
 
+pub(crate) use head::ResponseHead;
 pub(crate) use layer::{ClientHandle, Incoming, Owner, ServerHandle, Transactions};
 pub(crate) use timers::Timer;
 

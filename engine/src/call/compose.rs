@@ -1,0 +1,163 @@
+//! The messages of a call as they are written: one pass into the scratch buffer.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use crate::core::{ALLOW, Core, Faces};
+use crate::input::Flow;
+use crate::io::Io;
+use crate::sip::dialog::Dialog;
+use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::token::Branch;
+use crate::sip::transaction::{ClientHandle, Owner, ServerHandle, Transactions};
+
+/// Content type of session descriptions.
+pub(crate) const SDP: &str = "application/sdp";
+
+/// Headers that pass from the caller to the callee as they are. Everything else of the caller's
+/// INVITE ends here: no address, route or identity leaks across.
+const PASSED: [HeaderId; 4] =
+    [HeaderId::Subject, HeaderId::Identity, HeaderId::Priority, HeaderId::UserToUser];
+/// Bytes of passed headers: a 4 kB Identity and some more.
+const MAX_PASSED: usize = 8192;
+
+/// Collects the header lines that pass across.
+pub(crate) fn passed_headers(msg: &Message<'_>) -> Box<[u8]> {
+    let mut lines = Vec::new();
+    for header in msg.headers().filter(|header| PASSED.contains(&header.id)) {
+        if lines.len() + header.raw.len() <= MAX_PASSED {
+            lines.extend_from_slice(header.raw);
+        }
+    }
+    lines.into()
+}
+
+/// Writes Content-Type, Content-Length, the blank line and the body.
+pub(crate) fn finish(out: &mut Vec<u8>, content: Option<(&str, &[u8])>) {
+    // Writing into a Vec cannot fail, here and below.
+    let _ = match content {
+        Some((kind, body)) => {
+            write!(out, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len())
+        }
+        None => write!(out, "Content-Length: 0\r\n\r\n"),
+    };
+    if let Some((_, body)) = content {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Writes `Allow`.
+pub(crate) fn allow(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Allow: ");
+    out.extend_from_slice(ALLOW.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 3326: why a request or answer ends something.
+pub(crate) fn reason_line(q850: u8) -> String {
+    format!("Reason: Q.850;cause={q850}\r\n")
+}
+
+/// A request within a dialog.
+pub(crate) struct InDialog<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) seq: u32,
+    /// Header lines to add, whole.
+    pub(crate) extra: &'a [u8],
+    pub(crate) content: Option<(&'a str, &'a [u8])>,
+}
+
+impl InDialog<'_> {
+    fn write(&self, dialog: &Dialog, faces: Faces<'_>, branch: Branch, out: &mut Vec<u8>) {
+        let (uri, routes) = dialog.request_line();
+        for part in [self.method, " ", uri, " SIP/2.0\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        faces.via(dialog.next_hop(), branch, out);
+        out.extend_from_slice(b"Max-Forwards: 70\r\nFrom: ");
+        out.extend_from_slice(&dialog.local);
+        out.extend_from_slice(b"\r\nTo: ");
+        out.extend_from_slice(&dialog.remote);
+        let _ = write!(
+            out,
+            "\r\nCall-ID: {}\r\nCSeq: {} {}\r\n",
+            dialog.call_id, self.seq, self.method
+        );
+        for route in routes {
+            let _ = write!(out, "Route: {route}\r\n");
+        }
+        if matches!(self.method, "INVITE" | "UPDATE") {
+            faces.contact(dialog.flow, out);
+            allow(out);
+        }
+        out.extend_from_slice(self.extra);
+        finish(out, self.content);
+    }
+}
+
+/// Sends a request within a dialog by a transaction of its own.
+pub(crate) fn send(
+    core: &mut Core,
+    dialog: &Dialog,
+    request: &InDialog<'_>,
+    owner: Option<Owner>,
+) -> ClientHandle {
+    let (transactions, io, faces) = core.writer();
+    let invite = request.method == "INVITE";
+    transactions.request(io, dialog.next_hop(), invite, owner, |out, branch| {
+        request.write(dialog, faces, branch, out);
+    })
+}
+
+/// Sends the ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of nobody. Returns its bytes.
+pub(crate) fn send_ack(
+    core: &mut Core,
+    dialog: &Dialog,
+    seq: u32,
+    content: Option<(&str, &[u8])>,
+) -> Arc<[u8]> {
+    let shard = core.config.shard;
+    let (_, io, faces) = core.writer();
+    // No client transaction has this handle: an answer to an ACK matches nothing.
+    let branch = Branch { shard, transaction: u64::MAX, random: io.rng.next_u64() };
+    let ack = InDialog { method: "ACK", seq, extra: b"", content };
+    let bytes = io.compose(|out| ack.write(dialog, faces, branch, out));
+    io.transmit(dialog.next_hop(), bytes.clone());
+    bytes
+}
+
+/// An answer to a request of a leg.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    /// Our tag of the dialog.
+    pub(crate) tag: Option<&'a str>,
+    /// Header lines to add, whole.
+    pub(crate) extra: &'a [u8],
+    /// A dialog is made or confirmed: Contact and Allow are due (RFC 3261 12.1.1).
+    pub(crate) contact: Option<Flow>,
+    pub(crate) content: Option<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Answer<'a> {
+    /// A plain answer.
+    pub(crate) fn plain(status: u16, tag: Option<&'a str>) -> Answer<'a> {
+        Answer { status, tag, extra: b"", contact: None, content: None }
+    }
+}
+
+/// Answers; the bytes are returned for 2xx to INVITE, which the call resends.
+pub(crate) fn answer(
+    core: &mut Core,
+    server: ServerHandle,
+    answer: &Answer<'_>,
+) -> Option<Arc<[u8]>> {
+    let (transactions, io, faces): (&mut Transactions, &mut Io, Faces<'_>) = core.writer();
+    transactions.respond(io, server, answer.status, answer.tag, |out| {
+        if let Some(flow) = answer.contact {
+            faces.contact(flow, out);
+            allow(out);
+        }
+        out.extend_from_slice(answer.extra);
+        finish(out, answer.content);
+    })
+}

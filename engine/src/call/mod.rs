@@ -1,0 +1,176 @@
+//! The call, split by phase: admit → dial → early → answer → talk → release.
+
+mod compose;
+mod leg;
+mod media;
+mod phase;
+mod record;
+
+use std::sync::Arc;
+
+use crate::arena::Handle;
+use crate::cause::Cause;
+use crate::cdr::EndedBy;
+use crate::hunt::Hunt;
+use crate::id::CallId;
+use crate::route::{DiversionReason, ExtensionIx, TrunkIx};
+use crate::sip::transaction::{ClientHandle, Owner, ServerHandle};
+use crate::timer::{CallTimer, TimerKey};
+use crate::usage::{DidCall, Routing};
+
+pub(crate) use compose::{Answer, allow, answer, finish};
+pub(crate) use leg::{Leg, LegState};
+pub(crate) use media::Media;
+pub(crate) use phase::Begin;
+pub(crate) use record::Record;
+
+/// Names a call.
+pub(crate) type CallHandle = Handle<Call>;
+
+/// Position of the caller's leg.
+pub(crate) const A: u16 = 0;
+
+/// Where a call came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A trunk known by its address.
+    Trunk(TrunkIx),
+    /// A phone that proved its password.
+    Extension(ExtensionIx),
+}
+
+/// One call: the caller's leg and those it was forwarded to.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) handle: CallHandle,
+    /// The provisioning it began with, and keeps.
+    routing: Arc<Routing>,
+    source: Source,
+    /// `legs[0]` is the caller's.
+    legs: Vec<Leg>,
+    phase: Phase,
+    media: Option<Media>,
+    did_call: Option<DidCall>,
+    record: Box<Record>,
+}
+
+/// What a call is doing.
+#[derive(Debug)]
+enum Phase {
+    /// Callees ring.
+    Dialling(Box<Dialling>),
+    /// Two sides are connected.
+    Talking(Talking),
+    /// Over; legs may wait for last answers.
+    Ended,
+}
+
+/// The state of a hunt.
+#[derive(Debug)]
+struct Dialling {
+    hunt: Hunt,
+    /// The caller's SDP, rewritten for the callees; none for a late offer.
+    offer: Option<Arc<[u8]>>,
+    /// Header lines that pass to callees.
+    passed: Box<[u8]>,
+    max_forwards: u8,
+    /// Display name of the caller, unescaped.
+    display: Option<Box<str>>,
+    /// Why the hunt has moved on, for Diversion.
+    reason: DiversionReason,
+    /// The best failure so far, and its status.
+    best: Option<(u16, Cause)>,
+    /// The callee whose early media the caller hears.
+    early: Option<u16>,
+    /// The caller has been told that it rings.
+    told_ringing: bool,
+    /// Names being looked up: question, step and branch.
+    resolving: Vec<(u64, u16, u16)>,
+}
+
+/// The state of a conversation.
+#[derive(Debug)]
+struct Talking {
+    /// The callee's leg.
+    with: u16,
+    /// Requests passed across and not answered yet.
+    exchanges: Vec<Exchange>,
+}
+
+/// A request of one side that was passed to the other.
+#[derive(Clone, Debug)]
+struct Exchange {
+    from: u16,
+    to: u16,
+    server: ServerHandle,
+    client: ClientHandle,
+    /// CSeq number of the request as it came.
+    seq: u32,
+    /// And as it went on.
+    far_seq: u32,
+    /// Where the offer of a re-INVITE is; none for other requests.
+    invite: Option<OfferIn>,
+    /// The offer as it came: it holds only once it is answered (RFC 6141).
+    offer: Box<[u8]>,
+}
+
+/// Where the offer of an INVITE is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OfferIn {
+    Request,
+    Answer,
+}
+
+/// Requests passed across at the same time; more are refused with 491.
+const MAX_EXCHANGES: usize = 4;
+/// Legs of one call, failed ones included: one caller must not become a flood.
+const MAX_LEGS: usize = 256;
+
+impl Call {
+    fn leg(&self, at: u16) -> &Leg {
+        &self.legs[usize::from(at)]
+    }
+
+    fn leg_mut(&mut self, at: u16) -> &mut Leg {
+        &mut self.legs[usize::from(at)]
+    }
+
+    /// The leg with this number, if there is one: numbers come from tags that peers send.
+    pub(crate) fn has_leg(&self, at: u16) -> bool {
+        usize::from(at) < self.legs.len()
+    }
+
+    pub(crate) fn dialog(&self, at: u16) -> &crate::sip::dialog::Dialog {
+        &self.leg(at).dialog
+    }
+
+    fn owner(&self, leg: u16) -> Owner {
+        Owner { call: self.handle.to_bits(), leg }
+    }
+
+    fn timer(&self, timer: CallTimer) -> TimerKey {
+        TimerKey::Call(self.handle.to_bits(), timer)
+    }
+
+    /// The other side of a conversation.
+    fn other(&self, leg: u16) -> Option<u16> {
+        match &self.phase {
+            Phase::Talking(talking) if leg == A => Some(talking.with),
+            Phase::Talking(talking) if leg == talking.with => Some(A),
+            Phase::Talking(_) | Phase::Dialling(_) | Phase::Ended => None,
+        }
+    }
+
+    /// Every leg and the record are done: the call can be forgotten.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+            && self.record.written
+            && self.legs.iter().all(|leg| leg.state == LegState::Gone)
+    }
+
+    /// An operator or the end of the process ends it.
+    pub(crate) fn hang_up(&mut self, core: &mut crate::core::Core, cause: Cause) {
+        self.end(core, cause, EndedBy::System, None);
+    }
+}

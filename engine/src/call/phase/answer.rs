@@ -1,0 +1,297 @@
+//! The answer: the first 2xx connects, every later one is ended, and both sides get their ACK.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::compose::{self, Answer, InDialog, SDP, answer, send, send_ack};
+use crate::call::leg::{Invite, PendingOk};
+use crate::call::record::Answered;
+use crate::call::{A, Call, LegState, Phase, Talking};
+use crate::cause::Cause;
+use crate::cdr::EndedBy;
+use crate::core::Core;
+use crate::event::Event;
+use crate::id::LegNumber;
+use crate::sdp::{Sdp, codec_in_common};
+use crate::sip::syntax::Message;
+use crate::sip::transaction::ServerHandle;
+use crate::sip::transaction::timers::{T1, T2};
+use crate::timer::CallTimer;
+
+use super::early::ELSEWHERE;
+
+/// RFC 3261 13.3.1.4: how long a 2xx is resent before its ACK is given up.
+const ACK_PATIENCE: Duration = T1.saturating_mul(64);
+
+impl Call {
+    /// A 2xx to the INVITE of a callee leg.
+    pub(super) fn on_answered(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+        let tag = msg.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        let confirmed = matches!(self.leg(leg).state, LegState::Up | LegState::Leaving);
+        if confirmed || self.leg(leg).state == LegState::Gone {
+            let ours = self.leg(leg).dialog.remote_tag.as_deref() == Some(tag);
+            return if ours && confirmed {
+                self.acknowledge_again(core, leg, msg);
+            } else {
+                self.end_stray(core, leg, msg, tag);
+            };
+        }
+        let winner =
+            self.leg(leg).state == LegState::Calling && matches!(self.phase, Phase::Dialling(_));
+        core.io.disarm(self.leg_mut(leg).timer.take());
+        self.leg_mut(leg).dialog.complete(msg);
+        if winner {
+            self.connect(core, leg, msg);
+        } else {
+            // A 200 that crossed our CANCEL: acknowledged and ended.
+            send_ack(core, &self.leg(leg).dialog, 1, None);
+            if let Some(record) = &mut self.leg_mut(leg).record {
+                record.sip_status = 200;
+            }
+            self.send_bye(core, leg, Cause::AnsweredElsewhere.q850());
+        }
+        self.settle(core);
+    }
+
+    fn connect(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+        let Phase::Dialling(dialling) = &self.phase else { return };
+        let offer = dialling.offer.clone();
+        let sdp = match self.answer_for_caller(core, leg, msg, offer.as_deref()) {
+            Ok(sdp) => sdp,
+            Err(cause) => return self.refuse_answer(core, leg, cause),
+        };
+        let now = core.io.now;
+        self.leg_mut(leg).state = LegState::Up;
+        self.leg_mut(leg).ringing = true;
+        if let Some(record) = &mut self.leg_mut(leg).record {
+            record.answered_at = Some(now.wall);
+            record.sip_status = 200;
+        }
+        self.record.answered = Some(Answered { at: now.wall, mono: now.mono, leg });
+        core.io.counters.calls_answered += 1;
+        if offer.is_some() {
+            send_ack(core, &self.leg(leg).dialog, 1, None);
+        } else {
+            self.leg_mut(leg).owed_ack = Some(1);
+        }
+        for other in 1..self.legs.len() as u16 {
+            if other != leg && self.leg(other).state == LegState::Calling {
+                self.cancel_leg(core, other, Cause::AnsweredElsewhere, ELSEWHERE);
+            }
+        }
+        self.phase = Phase::Talking(Talking { with: leg, exchanges: Vec::new() });
+        core.io.disarm(self.leg_mut(A).timer.take());
+        core.io.event(Event::CallAnswered { call: self.id, leg: LegNumber(leg), at: now.wall });
+        let Invite::Received(server) = self.leg(A).invite else { return };
+        let answer_to = offer.is_none().then_some(leg);
+        let seq = self.leg(A).dialog.remote_seq.unwrap_or(1);
+        self.leg_mut(A).state = LegState::Up;
+        self.send_ok(core, A, (server, seq), Some(&sdp), answer_to);
+        self.watch_silence(core);
+    }
+
+    /// The SDP of a callee's 2xx as the caller gets it.
+    fn answer_for_caller(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        msg: &Message<'_>,
+        offer: Option<&[u8]>,
+    ) -> Result<Arc<[u8]>, Cause> {
+        let body = msg.body();
+        if body.is_empty() {
+            return Err(Cause::Protocol);
+        }
+        self.learn_remote(core, leg, body)?;
+        if let Some(offer) = offer {
+            let (offer, answer) = (Sdp::parse(offer), Sdp::parse(body));
+            if let (Ok(offer), Ok(answer)) = (offer, answer)
+                && !codec_in_common(&offer, &answer)
+            {
+                return Err(Cause::NoCodec);
+            }
+        }
+        self.sdp_for(core, A, body, false)
+    }
+
+    /// A callee answered with something that cannot be connected: it is ended, and the hunt
+    /// goes on.
+    fn refuse_answer(&mut self, core: &mut Core, leg: u16, cause: Cause) {
+        send_ack(core, &self.leg(leg).dialog, 1, None);
+        if let Some(record) = &mut self.leg_mut(leg).record {
+            record.sip_status = cause.status();
+            record.q850_cause = cause.q850();
+            record.ended_at = core.io.now.wall;
+        }
+        self.send_bye(core, leg, cause.q850());
+        self.forget_remote(core);
+        let place = self.leg(leg).place;
+        if !self.branch_still_rings(place) {
+            self.branch_failed(core, place.step, cause.status(), cause);
+        }
+    }
+
+    /// Sends a 2xx to an INVITE and resends it until its ACK comes.
+    pub(super) fn send_ok(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        (server, seq): (ServerHandle, u32),
+        sdp: Option<&[u8]>,
+        answer_to: Option<u16>,
+    ) {
+        let dialog = &self.leg(leg).dialog;
+        let ok = Answer {
+            status: 200,
+            tag: Some(&dialog.local_tag),
+            extra: b"",
+            contact: Some(dialog.flow),
+            content: sdp.map(|body| (SDP, body)),
+        };
+        let reliable = dialog.flow.is_reliable();
+        let Some(bytes) = answer(core, server, &ok) else { return };
+        let resend = self.timer(CallTimer::ResendOk { leg });
+        let over = self.timer(CallTimer::AckOver { leg });
+        let pending = PendingOk {
+            server,
+            seq,
+            bytes,
+            interval: T1,
+            resend: (!reliable).then(|| core.io.arm(T1, resend)),
+            over: core.io.arm(ACK_PATIENCE, over),
+            answer_to,
+        };
+        self.leg_mut(leg).pending_ok = Some(Box::new(pending));
+    }
+
+    /// Timer of a 2xx without its ACK.
+    pub(crate) fn resend_ok(&mut self, core: &mut Core, leg: u16) {
+        let key = self.timer(CallTimer::ResendOk { leg });
+        let Some(pending) = &mut self.leg_mut(leg).pending_ok else { return };
+        core.transactions.resend_success(&mut core.io, pending.server, &pending.bytes);
+        pending.interval = (pending.interval * 2).min(T2);
+        pending.resend = Some(core.io.arm(pending.interval, key));
+    }
+
+    /// The ACK never came (RFC 3261 13.3.1.4): the call cannot go on.
+    pub(crate) fn ack_over(&mut self, core: &mut Core, leg: u16) {
+        let Some(pending) = self.leg_mut(leg).pending_ok.take() else { return };
+        core.io.disarm(pending.resend);
+        if let Some(owing) = pending.answer_to {
+            self.acknowledge_without_answer(core, owing);
+        }
+        if std::mem::take(&mut self.leg_mut(leg).bye_owed) {
+            self.send_bye(core, leg, Cause::NormalClearing.q850());
+            return self.settle(core);
+        }
+        self.end(core, Cause::Timeout, EndedBy::System, None);
+    }
+
+    /// An ACK to our 2xx.
+    pub(crate) fn on_ack(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, seq: u32) {
+        let pending = &mut self.leg_mut(leg).pending_ok;
+        if pending.as_ref().is_none_or(|pending| pending.seq != seq) {
+            return;
+        }
+        let Some(pending) = pending.take() else { return };
+        core.io.disarm(pending.resend);
+        core.io.wheel.cancel(pending.over);
+        if let Some(owing) = pending.answer_to {
+            self.pass_answer(core, leg, owing, msg);
+        }
+        if std::mem::take(&mut self.leg_mut(leg).bye_owed) {
+            self.send_bye(core, leg, Cause::NormalClearing.q850());
+            self.settle(core);
+        }
+    }
+
+    /// The answer to a late offer came with the ACK: the other side's ACK takes it on.
+    fn pass_answer(&mut self, core: &mut Core, from: u16, to: u16, msg: &Message<'_>) {
+        let body = msg.body();
+        let rewritten = if body.is_empty() {
+            Err(Cause::Protocol)
+        } else {
+            self.learn_remote(core, from, body).and_then(|()| self.sdp_for(core, to, body, false))
+        };
+        let Ok(sdp) = rewritten else {
+            self.acknowledge_without_answer(core, to);
+            return self.end(core, Cause::NoCodec, EndedBy::System, None);
+        };
+        if let Some(seq) = self.leg_mut(to).owed_ack.take() {
+            let ack = send_ack(core, &self.leg(to).dialog, seq, Some((SDP, &sdp)));
+            self.leg_mut(to).last_ack = Some((seq, ack));
+        }
+        self.watch_silence(core);
+    }
+
+    pub(super) fn acknowledge_without_answer(&mut self, core: &mut Core, leg: u16) {
+        if let Some(seq) = self.leg_mut(leg).owed_ack.take() {
+            send_ack(core, &self.leg(leg).dialog, seq, None);
+        }
+    }
+
+    /// A 2xx came again: so does its ACK (RFC 3261 13.2.2.4), unless it still waits for an
+    /// answer.
+    pub(super) fn acknowledge_again(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+        let Ok(cseq) = msg.cseq() else { return };
+        let state = self.leg(leg);
+        if state.owed_ack == Some(cseq.number) {
+            return;
+        }
+        match &state.last_ack {
+            Some((seq, bytes)) if *seq == cseq.number => {
+                let (flow, bytes) = (state.dialog.next_hop(), bytes.clone());
+                core.io.retransmit(flow, bytes);
+            }
+            _ => {
+                send_ack(core, &self.leg(leg).dialog, cseq.number, None);
+            }
+        }
+    }
+
+    /// A 2xx of another phone behind the same leg (RFC 3261 13.2.2.4), or of a leg given up:
+    /// acknowledged each time, ended once.
+    fn end_stray(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, tag: &str) {
+        let known = self.leg(leg).strays.iter().any(|stray| **stray == *tag);
+        let own = &self.leg(leg).dialog;
+        let mut dialog = crate::sip::dialog::Dialog {
+            call_id: own.call_id.clone(),
+            local: own.local.clone(),
+            local_tag: own.local_tag.clone(),
+            remote: own.remote.clone(),
+            remote_tag: None,
+            local_seq: 1,
+            remote_seq: None,
+            target: own.target.clone(),
+            routes: Vec::new(),
+            flow: own.flow,
+            by_flow: own.by_flow,
+        };
+        dialog.complete(msg);
+        send_ack(core, &dialog, 1, None);
+        if !known && self.leg(leg).strays.len() < MAX_STRAYS {
+            self.leg_mut(leg).strays.push(tag.into());
+            let bye = InDialog { method: "BYE", seq: 2, extra: b"", content: None };
+            send(core, &dialog, &bye, None);
+        }
+    }
+
+    /// Sends BYE on a leg whose 2xx was exchanged, or notes that it must wait for the ACK.
+    pub(super) fn send_bye(&mut self, core: &mut Core, leg: u16, q850: u8) {
+        self.leg_mut(leg).state = LegState::Leaving;
+        self.acknowledge_without_answer(core, leg);
+        if self.leg(leg).pending_ok.is_some() {
+            // RFC 3261 15: the callee's side must not send BYE before the ACK.
+            self.leg_mut(leg).bye_owed = true;
+            return;
+        }
+        let seq = self.leg_mut(leg).dialog.next_seq();
+        let reason = compose::reason_line(q850);
+        let owner = self.owner(leg);
+        let bye = InDialog { method: "BYE", seq, extra: reason.as_bytes(), content: None };
+        send(core, &self.leg(leg).dialog, &bye, Some(owner));
+    }
+}
+
+/// Phones behind one leg that may answer besides the first: a fork of more is an attack.
+const MAX_STRAYS: usize = 16;

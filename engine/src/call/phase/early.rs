@@ -1,0 +1,235 @@
+//! Before the answer: ringing, early media, and branches that fail.
+
+use crate::call::compose::{Answer, SDP, answer, reason_line};
+use crate::call::leg::Invite;
+use crate::call::{A, Call, LegState, Phase};
+use crate::cause::Cause;
+use crate::core::Core;
+use crate::event::Event;
+use crate::id::LegNumber;
+use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::transaction::ClientHandle;
+use crate::timer::CallTimer;
+
+use super::admit::REPEAT_RINGING;
+
+/// RFC 3261 9.1: how long a cancelled INVITE may stay without a final answer.
+const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(32);
+/// RFC 3326: what losers of a hunt are told.
+pub(super) const ELSEWHERE: &str = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"";
+
+impl Call {
+    /// An answer to the INVITE of a callee leg.
+    pub(crate) fn on_invite_answer(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        client: ClientHandle,
+        status: u16,
+        msg: &Message<'_>,
+    ) {
+        if let Some(at) = self.exchange_of(client) {
+            return self.on_exchange_answer(core, at, status, msg);
+        }
+        if self.leg(leg).invite != Invite::Sent(client) {
+            if (200..300).contains(&status) {
+                self.acknowledge_again(core, leg, msg);
+            }
+            return;
+        }
+        match status {
+            100 => {}
+            101..=199 => self.on_ringing(core, leg, status, msg),
+            200..=299 => self.on_answered(core, leg, msg),
+            _ => self.on_refused(core, leg, status, q850_of(msg)),
+        }
+    }
+
+    fn on_ringing(&mut self, core: &mut Core, leg: u16, status: u16, msg: &Message<'_>) {
+        if self.leg(leg).state != LegState::Calling || !matches!(self.phase, Phase::Dialling(_)) {
+            return;
+        }
+        let now = core.io.now.wall;
+        let audible = matches!(status, 180 | 183);
+        if audible && !self.leg(leg).ringing {
+            self.leg_mut(leg).ringing = true;
+            if let Some(record) = &mut self.leg_mut(leg).record {
+                record.ringing_at = Some(now);
+            }
+            self.record.ringing_at.get_or_insert(now);
+            core.io.event(Event::LegRinging { call: self.id, leg: LegNumber(leg), at: now });
+        }
+        let body = msg.body();
+        let has_sdp = !body.is_empty()
+            && msg.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
+        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let mine = has_sdp && dialling.offer.is_some() && *dialling.early.get_or_insert(leg) == leg;
+        if mine {
+            if self.learn_remote(core, leg, body).is_ok()
+                && let Ok(sdp) = self.sdp_for(core, A, body, false)
+            {
+                self.tell_ringing(core, status, Some(&sdp));
+            }
+        } else if audible && status == 180 && !dialling.told_ringing && dialling.early.is_none() {
+            self.tell_ringing(core, 180, None);
+        }
+    }
+
+    /// Passes a provisional answer to the caller.
+    fn tell_ringing(&mut self, core: &mut Core, status: u16, sdp: Option<&[u8]>) {
+        let Invite::Received(server) = self.leg(A).invite else { return };
+        if let Phase::Dialling(dialling) = &mut self.phase {
+            dialling.told_ringing = true;
+        }
+        let dialog = &self.leg(A).dialog;
+        let ringing = Answer {
+            status,
+            tag: Some(&dialog.local_tag),
+            extra: b"",
+            contact: Some(dialog.flow),
+            content: sdp.map(|body| (SDP, body)),
+        };
+        answer(core, server, &ringing);
+    }
+
+    /// Rings on: the caller hears of it every minute.
+    pub(crate) fn repeat_ringing(&mut self, core: &mut Core) {
+        let Phase::Dialling(dialling) = &self.phase else { return };
+        if dialling.told_ringing && dialling.early.is_none() {
+            self.tell_ringing(core, 180, None);
+        }
+        let timer = core.io.arm(REPEAT_RINGING, self.timer(CallTimer::RepeatRinging));
+        self.leg_mut(A).timer = Some(timer);
+    }
+
+    /// A callee's final answer that is no 2xx, or the lack of one (status 408).
+    pub(crate) fn on_refused(&mut self, core: &mut Core, leg: u16, status: u16, q850: Option<u8>) {
+        let was = self.leg(leg).state;
+        let cause = Cause::of_answer(status, q850);
+        let now = core.io.now.wall;
+        if let Some(record) = &mut self.leg_mut(leg).record {
+            record.sip_status = status;
+            if record.q850_cause == 0 {
+                record.q850_cause = q850.unwrap_or_else(|| cause.q850());
+            }
+            if was == LegState::Calling {
+                record.ended_at = now;
+            }
+        }
+        self.leg_gone(core, leg);
+        if was == LegState::Calling {
+            core.io.event(Event::LegEnded {
+                call: self.id,
+                leg: LegNumber(leg),
+                sip_status: status,
+            });
+            self.lose_early_media(core, leg);
+            self.hunt_on(core, leg, status, cause);
+        }
+        self.settle(core);
+    }
+
+    /// A leg has failed by itself: the next way of its branch, or the next of the hunt.
+    fn hunt_on(&mut self, core: &mut Core, leg: u16, status: u16, cause: Cause) {
+        let Some(admitted) = self.admission() else { return };
+        let place = self.leg(leg).place;
+        // Another trunk or peer may carry the call, unless the callee's phone has rung.
+        let retry = matches!(status, 408 | 500 | 502 | 503 | 504) && !self.leg(leg).ringing;
+        if retry {
+            let next = crate::call::leg::Place { attempt: place.attempt + 1, ..place };
+            if self.dial_from(core, next, &admitted).is_ok() {
+                return;
+            }
+        }
+        if !self.branch_still_rings(place) {
+            self.branch_failed(core, place.step, status, cause);
+        }
+    }
+
+    fn lose_early_media(&mut self, core: &mut Core, leg: u16) {
+        if let Phase::Dialling(dialling) = &mut self.phase
+            && dialling.early == Some(leg)
+        {
+            dialling.early = None;
+            self.forget_remote(core);
+        }
+    }
+
+    /// A callee has rung for its time.
+    pub(crate) fn ring_over(&mut self, core: &mut Core, leg: u16) {
+        if self.leg(leg).state != LegState::Calling || leg == A {
+            return;
+        }
+        self.leg_mut(leg).timer = None;
+        let rang = self.leg(leg).ringing;
+        let cause = if rang { Cause::NoAnswer } else { Cause::Timeout };
+        let place = self.leg(leg).place;
+        self.cancel_leg(core, leg, cause, &reason_line(19));
+        self.lose_early_media(core, leg);
+        if !self.branch_still_rings(place) {
+            // Nobody picked up: for the caller that is no answer, whether it rang audibly or not.
+            self.branch_failed(core, place.step, Cause::NoAnswer.status(), Cause::NoAnswer);
+        }
+        self.settle(core);
+    }
+
+    /// Cancels a callee leg that has no final answer.
+    pub(super) fn cancel_leg(&mut self, core: &mut Core, leg: u16, cause: Cause, reason: &str) {
+        let Some(client) = self.leg(leg).sent_invite() else { return };
+        core.io.disarm(self.leg_mut(leg).timer.take());
+        let now = core.io.now.wall;
+        if let Some(record) = &mut self.leg_mut(leg).record {
+            record.sip_status = 487;
+            record.q850_cause = cause.q850();
+            record.ended_at = now;
+        }
+        core.io.event(Event::LegEnded { call: self.id, leg: LegNumber(leg), sip_status: 487 });
+        if core.transactions.cancel(&mut core.io, client, reason.trim_end()) {
+            self.leg_mut(leg).state = LegState::Cancelling;
+            let timer = core.io.arm(CANCEL_PATIENCE, self.timer(CallTimer::CancelOver { leg }));
+            self.leg_mut(leg).timer = Some(timer);
+        } else {
+            self.leg_gone(core, leg);
+        }
+    }
+
+    /// A cancelled leg stayed without a final answer.
+    pub(crate) fn cancel_over(&mut self, core: &mut Core, leg: u16) {
+        self.leg_mut(leg).timer = None;
+        if self.leg(leg).state != LegState::Cancelling {
+            return;
+        }
+        if let Some(client) = self.leg(leg).sent_invite() {
+            core.transactions.abandon(&mut core.io, client);
+        }
+        self.leg_gone(core, leg);
+        self.settle(core);
+    }
+
+    /// A leg is over: its channel and timer go back.
+    pub(super) fn leg_gone(&mut self, core: &mut Core, leg: u16) {
+        let leg = self.leg_mut(leg);
+        leg.state = LegState::Gone;
+        let (timer, channel) = (leg.timer.take(), leg.channel.take());
+        core.io.disarm(timer);
+        if let Some(channel) = channel {
+            core.usage.release(channel);
+        }
+    }
+}
+
+/// The Q.850 cause in a Reason header (RFC 3326, RFC 6432).
+pub(super) fn q850_of(msg: &Message<'_>) -> Option<u8> {
+    let values = msg.all(HeaderId::Reason).filter_map(|value| std::str::from_utf8(value).ok());
+    values.flat_map(|value| value.split(',')).find_map(|reason| {
+        let mut parts = reason.split(';').map(str::trim);
+        if !parts.next()?.eq_ignore_ascii_case("Q.850") {
+            return None;
+        }
+        let cause = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("cause").then_some(value.trim())
+        });
+        cause?.parse().ok().filter(|cause| (1..=127).contains(cause))
+    })
+}

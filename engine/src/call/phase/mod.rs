@@ -1,0 +1,11 @@
+//! The phases of a call, each in its file.
+
+mod admit;
+mod answer;
+mod dial;
+mod early;
+mod exchange;
+mod release;
+mod talk;
+
+pub(crate) use admit::Begin;

@@ -1,0 +1,198 @@
+//! The end: every leg is ended in its own way, the channels and ports go back, and the record
+//! is written.
+
+use std::time::Duration;
+
+use crate::call::compose::{Answer, answer, reason_line};
+use crate::call::leg::Invite;
+use crate::call::record::EndNote;
+use crate::call::{A, Call, LegState, Phase};
+use crate::cause::Cause;
+use crate::cdr::EndedBy;
+use crate::core::Core;
+use crate::media::{SessionId, SideCounters};
+use crate::sip::syntax::Message;
+use crate::sip::transaction::ClientHandle;
+use crate::timer::CallTimer;
+
+use super::early::ELSEWHERE;
+
+/// How long a record waits for the last answers of cancelled legs.
+const RECORD_PATIENCE: Duration = Duration::from_secs(4);
+/// Seconds after which a caller refused for want of room may try again (RFC 3261 20.33).
+const RETRY_AFTER: &[u8] = b"Retry-After: 10\r\n";
+
+impl Call {
+    /// Ends the call. `status` overrides what the caller gets when nobody had answered.
+    pub(crate) fn end(&mut self, core: &mut Core, cause: Cause, by: EndedBy, status: Option<u16>) {
+        self.end_as(core, cause, by, (status, None));
+    }
+
+    /// Ends the call with a Q.850 cause that a peer gave.
+    pub(super) fn end_as(
+        &mut self,
+        core: &mut Core,
+        cause: Cause,
+        by: EndedBy,
+        (status, q850): (Option<u16>, Option<u8>),
+    ) {
+        if self.record.end.is_some() {
+            return;
+        }
+        let status = status.unwrap_or_else(|| self.status_for(cause));
+        let q850 = q850.unwrap_or_else(|| cause.q850());
+        if let Phase::Talking(talking) = &self.phase {
+            let exchanges = talking.exchanges.clone();
+            for exchange in exchanges {
+                // RFC 3261 15.1.2: requests pending when the dialog ends get 487.
+                let tag = self.leg(exchange.from).dialog.local_tag.clone();
+                answer(core, exchange.server, &Answer::plain(487, Some(&tag)));
+            }
+        }
+        self.phase = Phase::Ended;
+        self.end_caller(core, status, q850);
+        let losers = if cause == Cause::Cancelled { "" } else { ELSEWHERE };
+        for leg in 1..self.legs.len() as u16 {
+            match self.leg(leg).state {
+                LegState::Calling => {
+                    let reason = if self.record.answered.is_some() { losers } else { "" };
+                    self.cancel_leg(core, leg, cause, reason);
+                }
+                LegState::Up => self.send_bye(core, leg, q850),
+                LegState::Cancelling | LegState::Leaving | LegState::Gone => {}
+            }
+        }
+        if let Some(media) = &self.media {
+            media.close(core);
+        }
+        if let Some(place) = self.did_call.take() {
+            core.usage.leave(place);
+        }
+        self.note_end(core, EndNote { cause, status, q850, by });
+        core.io.arm(RECORD_PATIENCE, self.timer(CallTimer::RecordDue));
+        self.settle(core);
+    }
+
+    fn status_for(&self, cause: Cause) -> u16 {
+        match cause {
+            // RFC 3261 16.3 (3): a request without hops left.
+            Cause::Loop if self.legs.len() == 1 => 483,
+            cause => cause.status(),
+        }
+    }
+
+    fn end_caller(&mut self, core: &mut Core, status: u16, q850: u8) {
+        match self.leg(A).state {
+            LegState::Calling => {
+                if let Invite::Received(server) = self.leg(A).invite {
+                    let mut extra = reason_line(q850).into_bytes();
+                    if status == 503 {
+                        extra.extend_from_slice(RETRY_AFTER);
+                    }
+                    let tag = self.leg(A).dialog.local_tag.clone();
+                    let refusal = Answer {
+                        status,
+                        tag: Some(&tag),
+                        extra: &extra,
+                        contact: None,
+                        content: None,
+                    };
+                    answer(core, server, &refusal);
+                }
+                self.leg_gone(core, A);
+            }
+            LegState::Up => self.send_bye(core, A, q850),
+            LegState::Cancelling | LegState::Leaving | LegState::Gone => {}
+        }
+    }
+
+    /// Writes the record as soon as nothing can change it any more.
+    pub(super) fn settle(&mut self, core: &mut Core) {
+        if self.record.end.is_none() || self.record.written {
+            return;
+        }
+        let waiting = self.legs.iter().skip(1).any(|leg| leg.state == LegState::Cancelling);
+        let counted = self.media.is_none() || self.record.media.is_some();
+        if !waiting && counted {
+            self.write_record(core);
+        }
+    }
+
+    /// Cancelled legs kept silent: the record is written without their last answers.
+    pub(crate) fn record_due(&mut self, core: &mut Core) {
+        self.write_record(core);
+    }
+
+    /// The relay has closed the session: these are its last counters.
+    pub(crate) fn media_closed(&mut self, core: &mut Core, a: SideCounters, b: SideCounters) {
+        self.record.media = Some((a, b));
+        self.settle(core);
+    }
+
+    /// The relay could not bind the ports.
+    pub(crate) fn media_failed(&mut self, core: &mut Core) {
+        if let Some(media) = self.media.take() {
+            media.retire(core);
+        }
+        self.end(core, Cause::Overload, EndedBy::System, None);
+    }
+
+    /// Nobody has sent media for too long.
+    pub(crate) fn media_idle(&mut self, core: &mut Core) {
+        self.end(core, Cause::MediaTimeout, EndedBy::System, None);
+    }
+
+    /// The caller cancelled (RFC 3261 9.2).
+    pub(crate) fn cancelled(&mut self, core: &mut Core) {
+        if self.leg(A).state == LegState::Calling {
+            self.end(core, Cause::Cancelled, EndedBy::Caller, None);
+        }
+    }
+
+    /// A final answer to a request of ours within a dialog.
+    pub(crate) fn on_other_answer(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        client: ClientHandle,
+        status: u16,
+        msg: &Message<'_>,
+    ) {
+        match self.exchange_of(client) {
+            Some(at) => self.on_exchange_answer(core, at, status, msg),
+            None => self.bye_answered(core, leg),
+        }
+    }
+
+    /// No final answer came to a request of ours: `status` stands for it.
+    pub(crate) fn on_no_answer(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        client: ClientHandle,
+        status: u16,
+    ) {
+        if self.exchange_failed(core, client, status) {
+            return;
+        }
+        if self.leg(leg).sent_invite() == Some(client) {
+            if matches!(self.leg(leg).state, LegState::Calling | LegState::Cancelling) {
+                self.on_refused(core, leg, status, None);
+            }
+        } else {
+            self.bye_answered(core, leg);
+        }
+    }
+
+    /// The relay session, while the call has one.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.media.as_ref().map(|media| media.session)
+    }
+
+    /// Our BYE on `leg` was answered, or never will be.
+    fn bye_answered(&mut self, core: &mut Core, leg: u16) {
+        if self.leg(leg).state == LegState::Leaving {
+            self.leg_gone(core, leg);
+        }
+    }
+}

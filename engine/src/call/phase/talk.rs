@@ -1,0 +1,79 @@
+//! Requests within the dialogs of a call.
+
+use crate::call::compose::{Answer, answer};
+use crate::call::{A, Call, LegState, allow};
+use crate::cause::Cause;
+use crate::cdr::EndedBy;
+use crate::core::Core;
+use crate::input::Flow;
+use crate::sip::dialog::Order;
+use crate::sip::syntax::{Message, Method};
+use crate::sip::transaction::ServerHandle;
+
+use super::early::q850_of;
+
+impl Call {
+    /// A request of `leg`'s peer within its dialog; ACK comes by [`Call::on_ack`].
+    pub(crate) fn on_request(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, flow: Flow) {
+        let Ok(cseq) = msg.cseq() else { return };
+        let owner = self.owner(leg);
+        let Ok(server) = core.transactions.accept(msg, flow, Some(owner)) else { return };
+        if self.leg_mut(leg).dialog.order(cseq.number) == Order::Old {
+            // RFC 3261 12.2.2: out of order.
+            return self.refuse(core, leg, server, 500, b"");
+        }
+        match cseq.method {
+            Method::Bye => self.on_bye(core, leg, server, msg),
+            Method::Invite => self.on_reinvite(core, leg, (server, cseq.number), msg),
+            Method::Info | Method::Message | Method::Update => {
+                self.pass_request(core, leg, server, msg, cseq.method);
+            }
+            Method::Options => self.refuse(core, leg, server, 200, b""),
+            _ => {
+                let mut extra = Vec::new();
+                allow(&mut extra);
+                self.refuse(core, leg, server, 405, &extra);
+            }
+        }
+    }
+
+    /// Answers a request at once, without passing it on.
+    pub(super) fn refuse(
+        &self,
+        core: &mut Core,
+        leg: u16,
+        server: ServerHandle,
+        status: u16,
+        extra: &[u8],
+    ) {
+        let tag = Some(&*self.leg(leg).dialog.local_tag);
+        answer(core, server, &Answer { status, tag, extra, contact: None, content: None });
+    }
+
+    fn on_bye(&mut self, core: &mut Core, leg: u16, server: ServerHandle, msg: &Message<'_>) {
+        let q850 = q850_of(msg);
+        match self.leg(leg).state {
+            LegState::Up | LegState::Leaving => {
+                self.refuse(core, leg, server, 200, b"");
+                // The peer is gone: an ACK that we wait for, or owe, means nothing any more.
+                if let Some(pending) = self.leg_mut(leg).pending_ok.take() {
+                    core.io.disarm(pending.resend);
+                    core.io.wheel.cancel(pending.over);
+                }
+                self.leg_mut(leg).owed_ack = None;
+                self.leg_gone(core, leg);
+                let by = if leg == A { EndedBy::Caller } else { EndedBy::Callee };
+                self.end_as(core, Cause::NormalClearing, by, (None, q850));
+            }
+            LegState::Calling if leg == A => {
+                // RFC 3261 15: a caller may end an early dialog with BYE.
+                self.refuse(core, leg, server, 200, b"");
+                self.end(core, Cause::Cancelled, EndedBy::Caller, None);
+            }
+            LegState::Calling | LegState::Cancelling | LegState::Gone => {
+                self.refuse(core, leg, server, 481, b"");
+            }
+        }
+        self.settle(core);
+    }
+}

@@ -1,0 +1,139 @@
+//! What all calls of an engine share, for the duration of one step.
+
+use std::sync::Arc;
+
+use crate::config::{EngineConfig, Listener};
+use crate::input::{Flow, ListenerId, Transport};
+use crate::io::Io;
+use crate::media::PortPool;
+use crate::register::Registrar;
+use crate::route::Snapshot;
+use crate::sip::token::Branch;
+use crate::sip::transaction::Transactions;
+use crate::usage::{Routing, Usage};
+
+/// Methods that we understand, in every answer that must name them (RFC 3261 8.2.1, 20.5).
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, REGISTER";
+
+/// Everything but the calls.
+pub(crate) struct Core {
+    pub(crate) config: EngineConfig,
+    pub(crate) io: Io,
+    pub(crate) transactions: Transactions,
+    pub(crate) ports: PortPool,
+    pub(crate) usage: Usage,
+    pub(crate) registrar: Registrar,
+    pub(crate) routing: Arc<Routing>,
+    pub(crate) draining: bool,
+    /// Via and Contact of each listener, ready to be written.
+    faces: Vec<Face>,
+    sessions: u64,
+    resolves: u64,
+    /// Questions to the resolver and the calls that asked.
+    pub(crate) pending_resolves: std::collections::BTreeMap<u64, u64>,
+}
+
+/// How a listener shows itself.
+struct Face {
+    /// `SIP/2.0/UDP host:port;branch=`
+    via: Box<str>,
+    /// `<sip:host:port>`
+    contact: Box<str>,
+}
+
+impl Face {
+    fn of(listener: &Listener) -> Face {
+        let (host, port) = (&listener.advertise_host, listener.advertise_port);
+        let host = if host.contains(':') && !host.starts_with('[') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
+        let (protocol, parameter) = match listener.transport {
+            Transport::Udp => ("UDP", ""),
+            Transport::Tcp => ("TCP", ";transport=tcp"),
+            Transport::Tls => ("TLS", ";transport=tls"),
+        };
+        Face {
+            via: format!("Via: SIP/2.0/{protocol} {host}:{port};branch=").into(),
+            contact: format!("Contact: <sip:{host}:{port}{parameter}>\r\n").into(),
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(config: EngineConfig, snapshot: Arc<Snapshot>) -> Core {
+        let mut io = Io::new(config.seed);
+        let secret = (io.rng.next_u64(), io.rng.next_u64());
+        let mut key = [0; 32];
+        io.rng.fill(&mut key);
+        let mut usage = Usage::default();
+        let routing = usage.install(snapshot);
+        Core {
+            transactions: Transactions::new(config.shard, secret),
+            ports: PortPool::new(
+                config.media.first_port..=config.media.last_port,
+                io.rng.next_u64(),
+            ),
+            usage,
+            registrar: Registrar::new(&config.domain, key),
+            routing,
+            draining: false,
+            faces: config.listeners.iter().map(Face::of).collect(),
+            sessions: 0,
+            resolves: 0,
+            pending_resolves: std::collections::BTreeMap::new(),
+            io,
+            config,
+        }
+    }
+
+    /// Splits off what message writers need, so that the transaction layer can be driven with
+    /// the rest borrowed.
+    pub(crate) fn writer(&mut self) -> (&mut Transactions, &mut Io, Faces<'_>) {
+        (&mut self.transactions, &mut self.io, Faces(&self.faces))
+    }
+
+    /// A listener that can reach `address`: of the same family.
+    pub(crate) fn listener_for(&self, address: std::net::SocketAddr) -> ListenerId {
+        let fits = |one: &Listener| {
+            one.transport == Transport::Udp && one.address.is_ipv4() == address.is_ipv4()
+        };
+        let at = self.config.listeners.iter().position(fits).unwrap_or(0);
+        ListenerId(at as u16)
+    }
+
+    pub(crate) fn next_session(&mut self) -> u64 {
+        self.sessions += 1;
+        self.sessions
+    }
+
+    pub(crate) fn next_resolve(&mut self) -> u64 {
+        self.resolves += 1;
+        self.resolves
+    }
+}
+
+/// The listeners' Via and Contact lines.
+#[derive(Clone, Copy)]
+pub(crate) struct Faces<'a>(&'a [Face]);
+
+impl Faces<'_> {
+    pub(crate) fn via(&self, flow: Flow, branch: Branch, out: &mut Vec<u8>) {
+        write_via(self.0, flow, branch, out);
+    }
+
+    pub(crate) fn contact(&self, flow: Flow, out: &mut Vec<u8>) {
+        if let Some(face) = self.0.get(flow.listener.0 as usize) {
+            out.extend_from_slice(face.contact.as_bytes());
+        }
+    }
+}
+
+fn write_via(faces: &[Face], flow: Flow, branch: Branch, out: &mut Vec<u8>) {
+    if let Some(face) = faces.get(flow.listener.0 as usize) {
+        out.extend_from_slice(face.via.as_bytes());
+        branch.write(out);
+        out.extend_from_slice(b";rport\r\n");
+    }
+}

@@ -1,0 +1,249 @@
+//! The engine's one entry: inputs are told apart here and given to what they belong to.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::arena::Arena;
+use crate::call::{Call, CallHandle};
+use crate::cause::Cause;
+use crate::config::EngineConfig;
+use crate::core::Core;
+use crate::counters::Counters;
+use crate::input::{Flow, Input, OperatorCommand, Output};
+use crate::media::{MediaEvent, SessionId};
+use crate::route::Snapshot;
+use crate::sip::syntax::Message;
+use crate::sip::transaction::timers::T1;
+use crate::sip::transaction::{ClientHandle, Failure, Owner};
+use crate::time::{Now, Timestamp};
+use crate::timer::{CallTimer, TimerKey};
+
+/// How often channel use is reported, at most.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// The call engine of one thread. See the crate's drive contract.
+pub struct Engine {
+    pub(crate) core: Core,
+    pub(crate) calls: Arena<Call>,
+    /// Calls by their relay session.
+    pub(crate) sessions: std::collections::BTreeMap<SessionId, CallHandle>,
+    reporting: bool,
+}
+
+impl Engine {
+    /// An engine without calls.
+    pub fn new(config: EngineConfig, snapshot: Arc<Snapshot>) -> Engine {
+        Engine {
+            core: Core::new(config, snapshot),
+            calls: Arena::new(),
+            sessions: std::collections::BTreeMap::new(),
+            reporting: false,
+        }
+    }
+
+    /// Takes one input. Never fails: what a peer does wrong is an input like any other.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        debug_assert!(now.mono >= self.core.io.now.mono, "time never goes back");
+        self.core.io.now = now;
+        if !self.reporting {
+            self.reporting = true;
+            self.core.io.arm(REPORT_EVERY, TimerKey::Report);
+        }
+        match input {
+            Input::Datagram { flow, bytes } => self.on_message(flow, bytes),
+            Input::Unreachable { flow } => {
+                let failed = self.core.transactions.unreachable(&mut self.core.io, flow);
+                for (owner, client) in failed {
+                    self.on_client_failed(owner, client, Failure::TransportError);
+                }
+            }
+            Input::Resolved { query, addresses } => self.on_resolved(query.0, addresses),
+            Input::Media(event) => self.on_media(event),
+            Input::Command(command) => self.on_command(command),
+            Input::Snapshot(snapshot) => {
+                self.core.routing = self.core.usage.install(snapshot);
+                self.forget_disabled_phones();
+            }
+            Input::Tick => {}
+        }
+        self.fire_timers();
+    }
+
+    /// The next output, to be carried out before the one after it.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.core.io.outbox.pop_front()
+    }
+
+    /// When the engine wants to be woken, if nothing comes before.
+    pub fn poll_timeout(&mut self) -> Option<Timestamp> {
+        self.core.io.wheel.next()
+    }
+
+    /// Figures since the start.
+    pub fn counters(&mut self) -> &Counters {
+        let counters = &mut self.core.io.counters;
+        counters.transactions = self.core.transactions.len() as u64;
+        counters.media_ports_in_use = self.core.ports.in_use() as u64;
+        counters.media_ports_reused_early = self.core.ports.reused_early();
+        counters.registrations = self.core.registrar.registrations() as u64;
+        counters.channels_in_use = self.core.usage.in_use().0;
+        counters.calls_held = self.calls.len() as u64;
+        counters
+    }
+
+    fn on_message(&mut self, flow: Flow, bytes: &[u8]) {
+        self.core.io.counters.sip_received += 1;
+        let msg = match Message::parse_datagram(bytes) {
+            Ok(msg) => msg,
+            Err(error) => {
+                // RFC 5626 3.5.1: nothing but line ends keeps a NAT open.
+                if error.kind != crate::sip::syntax::ParseErrorKind::Empty {
+                    self.core.io.counters.sip_malformed += 1;
+                }
+                return;
+            }
+        };
+        match msg.status() {
+            Some(status) => self.on_response(&msg, status),
+            None => self.on_request(flow, &msg),
+        }
+    }
+
+    fn on_response(&mut self, msg: &Message<'_>, status: u16) {
+        if msg.check_response().is_err() {
+            self.core.io.counters.sip_malformed += 1;
+            return;
+        }
+        let told = self.core.transactions.on_response(&mut self.core.io, msg, status);
+        let Some((owner, client)) = told else { return };
+        let handle = CallHandle::from_bits(owner.call);
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        let is_invite = msg.cseq().is_ok_and(|cseq| cseq.method.as_str() == "INVITE");
+        if is_invite {
+            call.on_invite_answer(&mut self.core, owner.leg, client, status, msg);
+        } else if status >= 200 {
+            call.on_other_answer(&mut self.core, owner.leg, client, status, msg);
+        }
+        self.tidy(handle);
+    }
+
+    fn on_client_failed(&mut self, owner: Owner, client: ClientHandle, failure: Failure) {
+        let handle = CallHandle::from_bits(owner.call);
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        // RFC 3261 8.1.3.1.
+        let status = match failure {
+            Failure::Timeout => 408,
+            Failure::TransportError => 503,
+        };
+        call.on_no_answer(&mut self.core, owner.leg, client, status);
+        self.tidy(handle);
+    }
+
+    fn on_resolved(&mut self, query: u64, addresses: &[IpAddr]) {
+        let Some(bits) = self.core.pending_resolves.remove(&query) else { return };
+        let handle = CallHandle::from_bits(bits);
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        call.resolved(&mut self.core, query, addresses);
+        self.tidy(handle);
+    }
+
+    fn on_media(&mut self, event: MediaEvent) {
+        let (MediaEvent::OpenFailed { session }
+        | MediaEvent::Closed { session, .. }
+        | MediaEvent::Idle { session }) = event;
+        let Some(handle) = self.sessions.get(&session).copied() else { return };
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        match event {
+            MediaEvent::OpenFailed { .. } => call.media_failed(&mut self.core),
+            MediaEvent::Closed { a, b, .. } => call.media_closed(&mut self.core, a, b),
+            MediaEvent::Idle { .. } => call.media_idle(&mut self.core),
+        }
+        self.tidy(handle);
+    }
+
+    fn on_command(&mut self, command: OperatorCommand) {
+        match command {
+            OperatorCommand::Drain => self.core.draining = true,
+            OperatorCommand::HangUp(id) => {
+                let found = self.calls.iter().find(|(_, call)| call.id == id);
+                if let Some(handle) = found.map(|(handle, _)| handle) {
+                    self.hang_up(handle);
+                }
+            }
+            OperatorCommand::HangUpAll => {
+                for handle in self.calls.handles() {
+                    self.hang_up(handle);
+                }
+            }
+        }
+    }
+
+    fn hang_up(&mut self, handle: CallHandle) {
+        if let Some(call) = self.calls.get_mut(handle) {
+            call.hang_up(&mut self.core, Cause::Operator);
+        }
+        self.tidy(handle);
+    }
+
+    /// Forgets a call that is over.
+    pub(crate) fn tidy(&mut self, handle: CallHandle) {
+        if self.calls.get(handle).is_some_and(Call::is_over)
+            && let Some(call) = self.calls.remove(handle)
+            && let Some(session) = call.session()
+        {
+            self.sessions.remove(&session);
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        while let Some((_, key)) = self.core.io.wheel.pop(self.core.io.now.mono) {
+            match key {
+                TimerKey::Server(bits, timer) => {
+                    self.core.transactions.on_server_timer(&mut self.core.io, bits, timer);
+                }
+                TimerKey::Client(bits, timer) => {
+                    let io = &mut self.core.io;
+                    let told = self.core.transactions.on_client_timer(io, bits, timer);
+                    if let Some((owner, client, failure)) = told {
+                        self.on_client_failed(owner, client, failure);
+                    }
+                }
+                TimerKey::Call(bits, timer) => self.on_call_timer(bits, timer),
+                TimerKey::Registrar => self.expire_phones(),
+                TimerKey::Report => {
+                    let outbox: &mut VecDeque<Output> = &mut self.core.io.outbox;
+                    self.core.usage.report(|event| outbox.push_back(Output::Event(event)));
+                    self.core.io.arm(REPORT_EVERY, TimerKey::Report);
+                }
+            }
+        }
+    }
+
+    fn on_call_timer(&mut self, bits: u64, timer: CallTimer) {
+        let handle = CallHandle::from_bits(bits);
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        let core = &mut self.core;
+        match timer {
+            CallTimer::Launch { step, branch } => call.launch_due(core, step, branch),
+            CallTimer::RingOver { leg } => call.ring_over(core, leg),
+            CallTimer::CancelOver { leg } => call.cancel_over(core, leg),
+            CallTimer::ResendOk { leg } => call.resend_ok(core, leg),
+            CallTimer::AckOver { leg } => call.ack_over(core, leg),
+            CallTimer::RepeatRinging => call.repeat_ringing(core),
+            CallTimer::RecordDue => call.record_due(core),
+        }
+        self.tidy(handle);
+    }
+
+    /// Calls that exist, those waiting for last answers included: none when all is quiet.
+    pub fn calls_held(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The T1 of RFC 3261 17.1.1.1 that this engine uses.
+    pub const fn t1() -> Duration {
+        T1
+    }
+}

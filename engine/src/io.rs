@@ -1,0 +1,78 @@
+//! What every layer of the engine needs of one step: the time, the outbox, timers, randomness.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::counters::Counters;
+use crate::event::Event;
+use crate::input::{Flow, Output};
+use crate::media::MediaCommand;
+use crate::rng::Rng;
+use crate::time::Now;
+use crate::timer::TimerKey;
+use crate::wheel::{TimerId, Wheel};
+
+/// Capacity of the buffer messages are built in: larger than any SIP datagram we send.
+const SCRATCH: usize = 4096;
+
+/// The engine's connection to the outside, for the duration of one step.
+pub(crate) struct Io {
+    pub(crate) now: Now,
+    pub(crate) outbox: VecDeque<Output>,
+    pub(crate) wheel: Wheel<TimerKey>,
+    pub(crate) counters: Counters,
+    pub(crate) rng: Rng,
+    /// Messages are built here and leave as one copy.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Io {
+    pub(crate) fn new(seed: u64) -> Io {
+        Io {
+            now: Now::default(),
+            outbox: VecDeque::new(),
+            wheel: Wheel::new(),
+            counters: Counters::default(),
+            rng: Rng::new(seed),
+            scratch: Vec::with_capacity(SCRATCH),
+        }
+    }
+
+    /// Sends a message for the first time.
+    pub(crate) fn transmit(&mut self, flow: Flow, bytes: Arc<[u8]>) {
+        self.counters.sip_sent += 1;
+        self.outbox.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// Sends a message again.
+    pub(crate) fn retransmit(&mut self, flow: Flow, bytes: Arc<[u8]>) {
+        self.counters.sip_retransmitted += 1;
+        self.transmit(flow, bytes);
+    }
+
+    /// Builds a message in the scratch buffer and gives it out as one allocation.
+    pub(crate) fn compose(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Arc<[u8]> {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        Arc::from(&*self.scratch)
+    }
+
+    pub(crate) fn arm(&mut self, after: Duration, key: TimerKey) -> TimerId {
+        self.wheel.arm(self.now.mono + after, key)
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Option<TimerId>) {
+        if let Some(timer) = timer {
+            self.wheel.cancel(timer);
+        }
+    }
+
+    pub(crate) fn media(&mut self, command: MediaCommand) {
+        self.outbox.push_back(Output::Media(command));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outbox.push_back(Output::Event(event));
+    }
+}

@@ -1,0 +1,178 @@
+//! Our own phones: REGISTER, passwords, and bindings that expire.
+
+use crate::call::{Answer, answer};
+use crate::config::UnknownPeer;
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::id::Key;
+use crate::input::{Flow, Output};
+use crate::register::{Account, Asked, Authenticated, Binding, Verdict};
+use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::token::hex;
+use crate::time::WallTime;
+use crate::timer::TimerKey;
+
+/// Longest user name told to the outside: it is whatever a guesser wrote.
+const LONGEST_TOLD: usize = 64;
+
+impl Engine {
+    /// Checks the credentials of a request for our realm; challenges where there are none.
+    pub(crate) fn authenticate(&mut self, flow: Flow, msg: &Message<'_>) -> Option<Authenticated> {
+        let now = self.core.io.now.mono;
+        let source = flow.remote.ip();
+        let registrar = &mut self.core.registrar;
+        let credentials =
+            msg.credentials(HeaderId::Authorization).find(|one| registrar.is_realm(one));
+        let Some(credentials) = credentials else {
+            let values = registrar.challenge(now, source);
+            self.challenge(flow, msg, &values);
+            return None;
+        };
+        let snapshot = self.core.routing.snapshot.clone();
+        let extension = snapshot
+            .extension_of_user(credentials.username)
+            .map(|at| snapshot.extension(at))
+            .filter(|extension| extension.enabled);
+        let account = extension.map(|one| Account { user: &one.user, secret: &one.secret });
+        let asked = Asked {
+            method: msg.method().map_or("", |method| method.as_str()),
+            uri: Self::request_uri(msg),
+            source,
+            is_trunk: snapshot.trunk_of_source(flow.remote).is_some(),
+        };
+        match registrar.verify(now, &asked, &credentials, account) {
+            Verdict::Authenticated(proof) => return Some(proof),
+            Verdict::Stale => {
+                let values = registrar.challenge_stale(now, source);
+                self.challenge(flow, msg, &values);
+            }
+            Verdict::Wrong => {
+                let values = registrar.challenge(now, source);
+                self.note_failure(credentials.username, flow);
+                self.challenge(flow, msg, &values);
+            }
+            Verdict::Barred => {
+                self.note_failure(credentials.username, flow);
+                self.answer_stateless(flow, msg, 403, "");
+            }
+        }
+        None
+    }
+
+    fn challenge(&mut self, flow: Flow, msg: &Message<'_>, values: &[String]) {
+        let mut lines = String::new();
+        for value in values {
+            lines.push_str("WWW-Authenticate: ");
+            lines.push_str(value);
+            lines.push_str("\r\n");
+        }
+        self.answer_stateless(flow, msg, 401, &lines);
+    }
+
+    fn note_failure(&mut self, user: &str, flow: Flow) {
+        self.core.io.counters.auth_failures += 1;
+        let user = user.chars().filter(|ch| !ch.is_control()).take(LONGEST_TOLD).collect();
+        self.core.io.event(Event::AuthenticationFailed { user, source: flow.remote });
+    }
+
+    /// RFC 3261 10.3.
+    pub(crate) fn on_register(&mut self, flow: Flow, msg: &Message<'_>) {
+        // A node without phones is no registrar: nothing is there to be guessed.
+        if self.core.routing.snapshot.extensions.is_empty() {
+            if self.core.config.unknown_peer == UnknownPeer::Forbid {
+                self.answer_stateless(flow, msg, 403, "");
+            }
+            self.core.io.counters.sip_unknown_peer += 1;
+            return;
+        }
+        let Some(proof) = self.authenticate(flow, msg) else { return };
+        let now = self.core.io.now.mono;
+        match self.core.registrar.register(now, &proof, msg, flow) {
+            Ok(update) => {
+                let mut lines = String::new();
+                for binding in self.core.registrar.contacts(proof.user().as_str()) {
+                    lines.push_str("Contact: ");
+                    lines.push_str(&binding.contact(now));
+                    lines.push_str("\r\n");
+                }
+                self.answer_register(flow, msg, 200, &lines);
+                for binding in &update.refreshed {
+                    self.tell_registered(proof.user(), binding);
+                }
+                for binding in &update.removed {
+                    self.tell_unregistered(proof.user(), binding);
+                }
+                self.watch_expiry();
+            }
+            Err(refusal) => {
+                let line = refusal
+                    .header()
+                    .map(|(id, value)| format!("{}: {value}\r\n", id.name()))
+                    .unwrap_or_default();
+                self.answer_register(flow, msg, refusal.status(), &line);
+            }
+        }
+    }
+
+    /// Answers by a transaction: the same REGISTER again must not be judged again.
+    fn answer_register(&mut self, flow: Flow, msg: &Message<'_>, status: u16, lines: &str) {
+        let Ok(server) = self.core.transactions.accept(msg, flow, None) else { return };
+        let mut tag = Vec::with_capacity(16);
+        hex(self.core.io.rng.next_u64(), 16, &mut tag);
+        let tag = String::from_utf8(tag).unwrap_or_default();
+        let extra = lines.as_bytes();
+        let reply = Answer { status, tag: Some(&tag), extra, contact: None, content: None };
+        answer(&mut self.core, server, &reply);
+    }
+
+    fn tell_registered(&mut self, user: &Key, binding: &Binding) {
+        let now = self.core.io.now;
+        let left = i64::try_from(binding.expires.since(now.mono).as_micros()).unwrap_or(i64::MAX);
+        let expires_at = WallTime::from_unix_micros(now.wall.as_unix_micros().saturating_add(left));
+        self.core.io.event(Event::Registered {
+            extension: user.clone(),
+            contact: binding.uri.to_string(),
+            source: binding.flow.remote,
+            expires_at,
+        });
+    }
+
+    fn tell_unregistered(&mut self, user: &Key, binding: &Binding) {
+        let contact = binding.uri.to_string();
+        let event = Event::Unregistered { extension: user.clone(), contact };
+        self.core.io.outbox.push_back(Output::Event(event));
+    }
+
+    /// Sets the timer for the next binding that expires.
+    fn watch_expiry(&mut self) {
+        if let Some(at) = self.core.registrar.next_expiry() {
+            self.core.io.wheel.arm(at, TimerKey::Registrar);
+        }
+    }
+
+    pub(crate) fn expire_phones(&mut self) {
+        let gone = self.core.registrar.expire(self.core.io.now.mono);
+        if gone.is_empty() {
+            return;
+        }
+        for (user, binding) in &gone {
+            self.tell_unregistered(user, binding);
+        }
+        self.watch_expiry();
+    }
+
+    /// Phones of extensions that a new snapshot no longer knows, or has disabled.
+    pub(crate) fn forget_disabled_phones(&mut self) {
+        let snapshot = self.core.routing.snapshot.clone();
+        for user in self.core.registrar.users() {
+            let allowed = snapshot
+                .extension_of_user(user.as_str())
+                .is_some_and(|at| snapshot.extension(at).enabled);
+            if !allowed {
+                for binding in self.core.registrar.forget(&user) {
+                    self.tell_unregistered(&user, &binding);
+                }
+            }
+        }
+    }
+}

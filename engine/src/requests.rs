@@ -1,0 +1,250 @@
+//! Requests: to the call they belong to, or to what they begin.
+
+use crate::call::{Answer, Begin, CallHandle, Source, allow, answer, finish};
+use crate::config::UnknownPeer;
+use crate::core::ALLOW;
+use crate::engine::Engine;
+use crate::input::Flow;
+use crate::sip::syntax::{HeaderId, Message, Method, Start, reason_phrase};
+use crate::sip::token::{Tag, hex};
+use crate::sip::transaction::{Incoming, ResponseHead};
+
+impl Engine {
+    /// A request that is whole, from anywhere.
+    pub(crate) fn on_request(&mut self, flow: Flow, msg: &Message<'_>) {
+        let Some(method) = msg.method() else { return };
+        if let Err(error) = msg.check_request() {
+            self.core.io.counters.sip_malformed += 1;
+            if let Some(status) = error.status()
+                && method != Method::Ack
+                && self.may_hear(flow)
+            {
+                self.answer_stateless(flow, msg, status, "");
+            }
+            return;
+        }
+        let incoming = self.core.transactions.on_request(&mut self.core.io, msg, method);
+        match incoming {
+            Incoming::Absorbed => return,
+            Incoming::Fresh => {}
+        }
+        if method == Method::Cancel {
+            return self.on_cancel(flow, msg);
+        }
+        let to_tag = msg.to().ok().and_then(|to| to.tag());
+        match (to_tag, method) {
+            (Some(tag), _) => self.on_dialog_request(flow, msg, method, tag),
+            (None, Method::Ack) => {}
+            (None, Method::Invite) => self.on_invite(flow, msg),
+            (None, Method::Register) => self.on_register(flow, msg),
+            (None, Method::Options) => self.on_options(flow, msg),
+            (None, _) => self.on_stray_request(flow, msg, method),
+        }
+    }
+
+    /// Whether an address may learn from an answer that we exist: trunks, and phones that have
+    /// registered from it.
+    fn may_hear(&mut self, flow: Flow) -> bool {
+        let known = self.core.routing.snapshot.trunk_of_source(flow.remote).is_some()
+            || self.core.registrar.is_registered_from(flow);
+        if !known {
+            self.core.io.counters.sip_unknown_peer += 1;
+        }
+        known || self.core.config.unknown_peer == UnknownPeer::Forbid
+    }
+
+    /// Answers without keeping a transaction: the same request gets the same answer again.
+    pub(crate) fn answer_stateless(
+        &mut self,
+        flow: Flow,
+        msg: &Message<'_>,
+        status: u16,
+        extra: &str,
+    ) {
+        let Ok(head) = ResponseHead::of(msg, flow) else {
+            return self.answer_broken(flow, msg, status);
+        };
+        let mut tag = Vec::with_capacity(16);
+        hex(self.core.io.rng.next_u64(), 16, &mut tag);
+        let tag = String::from_utf8(tag).unwrap_or_default();
+        let bytes = self.core.io.compose(|out| {
+            head.begin(status, Some(&tag), out);
+            out.extend_from_slice(extra.as_bytes());
+            finish(out, None);
+        });
+        self.core.io.transmit(head.flow, bytes);
+    }
+
+    /// A request whose Via cannot be read is answered to where it came from, with what it has.
+    fn answer_broken(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {
+        let bytes = self.core.io.compose(|out| {
+            let line = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status));
+            out.extend_from_slice(line.as_bytes());
+            for id in
+                [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq]
+            {
+                if let Some(value) = msg.first(id) {
+                    out.extend_from_slice(id.name().as_bytes());
+                    out.extend_from_slice(b": ");
+                    out.extend_from_slice(value);
+                    out.extend_from_slice(b"\r\n");
+                }
+            }
+            finish(out, None);
+        });
+        self.core.io.transmit(flow, bytes);
+    }
+
+    fn on_cancel(&mut self, flow: Flow, msg: &Message<'_>) {
+        let meant = self.core.transactions.cancelled_by(msg);
+        let Some(owner) = meant else {
+            if self.may_hear(flow) {
+                self.answer_stateless(flow, msg, 481, "");
+            }
+            return;
+        };
+        let Ok(server) = self.core.transactions.accept(msg, flow, None) else { return };
+        let handle = owner.map(|owner| CallHandle::from_bits(owner.call));
+        let call = handle.and_then(|handle| self.calls.get_mut(handle));
+        let tag = call.as_ref().map(|call| call.dialog(crate::call::A).local_tag.clone());
+        // RFC 3261 9.2: the CANCEL is answered by itself, with the tag of the INVITE's answers.
+        answer(&mut self.core, server, &Answer::plain(200, tag.as_deref()));
+        if let (Some(call), Some(handle)) = (call, handle) {
+            call.cancelled(&mut self.core);
+            self.tidy(handle);
+        }
+    }
+
+    /// A request with a To tag: one of our dialogs, or none.
+    fn on_dialog_request(&mut self, flow: Flow, msg: &Message<'_>, method: Method<'_>, tag: &str) {
+        let found = Tag::parse(tag).filter(|tag| tag.shard == self.core.config.shard);
+        let owner = found.and_then(|found| {
+            let handle = CallHandle::from_bits(found.call);
+            let call = self.calls.get(handle).filter(|call| call.has_leg(found.leg))?;
+            let from_tag = msg.from().ok().and_then(|from| from.tag());
+            let call_id = msg.call_id().ok()?;
+            let dialog = call.dialog(found.leg);
+            dialog.owns_request(call_id, tag, from_tag).then_some((handle, found.leg))
+        });
+        let Some((handle, leg)) = owner else {
+            if method != Method::Ack && self.may_hear(flow) {
+                self.answer_stateless(flow, msg, 481, "");
+            }
+            return;
+        };
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        match (method, msg.cseq()) {
+            (Method::Ack, Ok(cseq)) => call.on_ack(&mut self.core, leg, msg, cseq.number),
+            (Method::Ack, Err(_)) => {}
+            _ if self.refuse_extensions(flow, msg) => {}
+            _ => {
+                if let Some(call) = self.calls.get_mut(handle) {
+                    call.on_request(&mut self.core, leg, msg, flow);
+                }
+            }
+        }
+        self.tidy(handle);
+    }
+
+    /// RFC 3261 8.2.2.3: what the peer requires and we cannot do is refused. True if so.
+    fn refuse_extensions(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
+        let asked = msg.tokens(HeaderId::Require).chain(msg.tokens(HeaderId::ProxyRequire));
+        let unsupported: Vec<&str> = asked.filter(|token| !token.is_empty()).take(16).collect();
+        if unsupported.is_empty() {
+            return false;
+        }
+        let line = format!("Unsupported: {}\r\n", unsupported.join(", "));
+        self.answer_stateless(flow, msg, 420, &line);
+        true
+    }
+
+    fn on_invite(&mut self, flow: Flow, msg: &Message<'_>) {
+        let trunk = self.core.routing.snapshot.trunk_of_source(flow.remote);
+        let source = match trunk {
+            Some(trunk) => Source::Trunk(trunk),
+            None if self.core.registrar.is_registered_from(flow) => {
+                match self.authenticate(flow, msg) {
+                    Some(proof) => {
+                        let user = proof.user().as_str();
+                        match self.core.routing.snapshot.extension_of_user(user) {
+                            Some(extension) => Source::Extension(extension),
+                            None => return self.answer_stateless(flow, msg, 403, ""),
+                        }
+                    }
+                    None => return,
+                }
+            }
+            None => {
+                if self.may_hear(flow) {
+                    self.answer_stateless(flow, msg, 403, "");
+                }
+                return;
+            }
+        };
+        if self.refuse_extensions(flow, msg) {
+            return;
+        }
+        let content = msg.content_type();
+        if !msg.body().is_empty()
+            && !content.is_some_and(|kind| kind.eq_ignore_ascii_case("application/sdp"))
+        {
+            // RFC 3261 8.2.3.
+            return self.answer_stateless(flow, msg, 415, "Accept: application/sdp\r\n");
+        }
+        let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
+            return self.answer_stateless(flow, msg, 400, "");
+        };
+        let begin = Begin { msg, flow, source, server };
+        // The call's handle is in its tags, so the place is taken before the call is made.
+        let core = &mut self.core;
+        let handle = self.calls.try_insert_with(|handle| begin.call(core, handle));
+        let Some(handle) = handle else {
+            answer(&mut self.core, server, &Answer::plain(400, None));
+            return;
+        };
+        if let Some(session) = self.calls.get(handle).and_then(|call| call.session()) {
+            self.sessions.insert(session, handle);
+        }
+        self.tidy(handle);
+    }
+
+    fn on_options(&mut self, flow: Flow, msg: &Message<'_>) {
+        if !self.may_hear(flow) {
+            return;
+        }
+        if self.refuse_extensions(flow, msg) {
+            return;
+        }
+        let status = match (self.core.config.unknown_peer, self.core.draining) {
+            (_, true) => 503,
+            (_, false) => 200,
+        };
+        // RFC 3261 11.2; the version of the program is nobody's business.
+        let extra = format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported:\r\n");
+        self.answer_stateless(flow, msg, status, &extra);
+    }
+
+    fn on_stray_request(&mut self, flow: Flow, msg: &Message<'_>, method: Method<'_>) {
+        if !self.may_hear(flow) {
+            return;
+        }
+        let status = match method {
+            // In a dialog only.
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => 481,
+            Method::Other(_) => 501,
+            _ => 405,
+        };
+        let mut extra = Vec::new();
+        allow(&mut extra);
+        let extra = String::from_utf8(extra).unwrap_or_default();
+        self.answer_stateless(flow, msg, status, &extra);
+    }
+
+    /// The Request-URI of a request.
+    pub(crate) fn request_uri<'m>(msg: &Message<'m>) -> &'m str {
+        match msg.start() {
+            Start::Request { uri, .. } => uri,
+            Start::Response { .. } => "",
+        }
+    }
+}

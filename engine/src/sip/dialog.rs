@@ -1,0 +1,151 @@
+//! Dialogs (RFC 3261 12): what one leg and its peer remember of each other.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::input::{Flow, Transport};
+
+use super::syntax::{HeaderId, Message, NameAddr, Uri};
+
+/// RFC 3261 19.1.2: the port of a SIP URI that names none.
+const DEFAULT_PORT: u16 = 5060;
+/// Routes kept per dialog; a longer path is a loop or an attack.
+const MAX_ROUTES: usize = 16;
+
+/// One leg's dialog. Header values are kept as they are written back, tags included.
+#[derive(Debug)]
+pub(crate) struct Dialog {
+    pub(crate) call_id: Box<str>,
+    /// Our side's From (as caller) or To (as callee) value, with our tag.
+    pub(crate) local: Box<[u8]>,
+    pub(crate) local_tag: Box<str>,
+    /// The peer's value, with its tag once known.
+    pub(crate) remote: Box<[u8]>,
+    /// The peer's tag; none before its first answer.
+    pub(crate) remote_tag: Option<Box<str>>,
+    /// CSeq number of our last request.
+    pub(crate) local_seq: u32,
+    /// CSeq number of the peer's last request.
+    pub(crate) remote_seq: Option<u32>,
+    /// Where the peer wants requests: its Contact.
+    pub(crate) target: Box<str>,
+    /// RFC 3261 12.1: in the order in which requests carry them.
+    pub(crate) routes: Vec<Box<str>>,
+    /// The way of the first message.
+    pub(crate) flow: Flow,
+    /// The peer is behind NAT: its Contact is not an address for us.
+    pub(crate) by_flow: bool,
+}
+
+/// How a request within the dialog compares with those before it (RFC 3261 12.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Newer than everything before.
+    Fresh,
+    /// Older: 500.
+    Old,
+}
+
+impl Dialog {
+    /// Whether `msg`, a request of the peer, belongs to this dialog.
+    pub(crate) fn owns_request(&self, call_id: &str, to_tag: &str, from_tag: Option<&str>) -> bool {
+        *self.call_id == *call_id
+            && *self.local_tag == *to_tag
+            && self.remote_tag.as_deref().is_none_or(|tag| Some(tag) == from_tag)
+    }
+
+    /// Notes the CSeq of a request of the peer.
+    pub(crate) fn order(&mut self, number: u32) -> Order {
+        if self.remote_seq.is_some_and(|last| number <= last) {
+            return Order::Old;
+        }
+        self.remote_seq = Some(number);
+        Order::Fresh
+    }
+
+    /// The next CSeq number of ours.
+    pub(crate) fn next_seq(&mut self) -> u32 {
+        self.local_seq += 1;
+        self.local_seq
+    }
+
+    /// Takes the peer's Contact as the new target (RFC 3261 12.2.1.2), if it has one.
+    pub(crate) fn refresh_target(&mut self, msg: &Message<'_>) {
+        if let Ok(Some(contact)) = msg.contact()
+            && *self.target != *contact.uri.raw
+        {
+            self.target = contact.uri.raw.into();
+        }
+    }
+
+    /// Completes a dialog that we opened by the peer's answer (RFC 3261 12.1.2).
+    pub(crate) fn complete(&mut self, msg: &Message<'_>) {
+        if let Some(to) = msg.first(HeaderId::To) {
+            self.remote = to.into();
+        }
+        self.remote_tag = msg.to().ok().and_then(|to| to.tag()).map(Box::from);
+        self.routes = record_routes(msg);
+        self.routes.reverse();
+        self.refresh_target(msg);
+    }
+
+    /// The Request-URI and the Route headers of a request (RFC 3261 12.2.1.1): a strict router
+    /// first in the route set takes the Request-URI, and the target goes last.
+    pub(crate) fn request_line(&self) -> (&str, Vec<Cow<'_, str>>) {
+        let strict = self.routes.first().and_then(|first| {
+            let uri = NameAddr::parse(&**first).ok()?.uri;
+            (!uri.params.has("lr")).then_some(uri.raw)
+        });
+        let routes = self.routes.iter().skip(usize::from(strict.is_some()));
+        let mut routes: Vec<Cow<'_, str>> = routes.map(|route| Cow::from(&**route)).collect();
+        match strict {
+            Some(uri) => {
+                routes.push(Cow::from(format!("<{}>", self.target)));
+                (uri, routes)
+            }
+            None => (&self.target, routes),
+        }
+    }
+
+    /// Where a request goes: the first hop's address, or the way the dialog came by when the
+    /// hop is a name or the peer is behind NAT.
+    pub(crate) fn next_hop(&self) -> Flow {
+        if self.by_flow || self.flow.transport != Transport::Udp {
+            return self.flow;
+        }
+        let first = match self.routes.first() {
+            Some(route) => NameAddr::parse(&**route).ok().and_then(|route| address_of(&route.uri)),
+            None => Uri::parse(&self.target).ok().and_then(|target| address_of(&target)),
+        };
+        match first {
+            Some(remote) => Flow { remote, ..self.flow },
+            None => self.flow,
+        }
+    }
+}
+
+/// The Record-Route values of a message, in order.
+pub(crate) fn record_routes(msg: &Message<'_>) -> Vec<Box<str>> {
+    (msg.addresses(HeaderId::RecordRoute))
+        .filter_map(Result::ok)
+        .take(MAX_ROUTES)
+        .map(|route| {
+            let mut text = format!("<{}>", route.uri.raw);
+            for (name, value) in route.params.iter() {
+                text.push(';');
+                text.push_str(name);
+                if let Some(value) = value {
+                    text.push('=');
+                    text.push_str(value);
+                }
+            }
+            text.into_boxed_str()
+        })
+        .collect()
+}
+
+/// The address of a URI whose host is an IP literal.
+pub(crate) fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
+    let ip: IpAddr = uri.ip()?;
+    Some(SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)))
+}

@@ -1,0 +1,328 @@
+//! The client side: our requests, and the peers' answers to them.
+
+use crate::input::Flow;
+use crate::io::Io;
+use crate::sip::syntax::{HeaderId, Message, Method, Start};
+use crate::sip::token::Branch;
+use crate::timer::TimerKey;
+
+use super::layer::{Cancel, Client, ClientHandle, ClientMachine, Owner, Timers, Transactions};
+use super::{Effect, Failure, Timer, invite_client, non_invite_client};
+
+impl Transactions {
+    /// Begins a client transaction: `write` gets the branch and writes the request.
+    pub(crate) fn request(
+        &mut self,
+        io: &mut Io,
+        flow: Flow,
+        invite: bool,
+        owner: Option<Owner>,
+        write: impl FnOnce(&mut Vec<u8>, Branch),
+    ) -> ClientHandle {
+        let random = io.rng.next_u64();
+        let reliable = flow.is_reliable();
+        let (machine, effects) = if invite {
+            let start = invite_client::start(reliable);
+            (ClientMachine::Invite(start.state), start.effects)
+        } else {
+            let start = non_invite_client::start(reliable);
+            (ClientMachine::NonInvite(start.state), start.effects)
+        };
+        let handle = self.clients.insert(Client {
+            machine,
+            flow,
+            random,
+            owner,
+            request: None,
+            ack: None,
+            timers: Timers::default(),
+            cancel: Cancel::No,
+        });
+        let branch = Branch { shard: self.shard, transaction: handle.to_bits(), random };
+        let bytes = io.compose(|out| write(out, branch));
+        if let Some(client) = self.clients.get_mut(handle) {
+            client.request = Some(bytes);
+        }
+        self.carry_out_client(io, handle, effects.iter(), false);
+        handle
+    }
+
+    /// Cancels an INVITE, now or when its first provisional answer comes (RFC 3261 9.1).
+    /// `reason` is a whole Reason header line, or empty. False when it has its final answer.
+    pub(crate) fn cancel(&mut self, io: &mut Io, at: ClientHandle, reason: &str) -> bool {
+        let Some(client) = self.clients.get_mut(at) else { return false };
+        let ClientMachine::Invite(state) = client.machine else { return false };
+        match state {
+            invite_client::State::Calling { .. } => {
+                client.cancel = Cancel::Wanted;
+                true
+            }
+            invite_client::State::Proceeding => {
+                self.send_cancel(io, at, reason);
+                true
+            }
+            invite_client::State::Completed
+            | invite_client::State::Accepted
+            | invite_client::State::Terminated => false,
+        }
+    }
+
+    /// Gives a cancelled INVITE up whose peer fell silent (RFC 3261 9.1, last paragraph).
+    pub(crate) fn abandon(&mut self, io: &mut Io, at: ClientHandle) {
+        self.drive_invite_client(io, at, invite_client::Input::Abandon);
+    }
+
+    fn send_cancel(&mut self, io: &mut Io, at: ClientHandle, reason: &str) {
+        let Some(client) = self.clients.get(at) else { return };
+        if matches!(client.cancel, Cancel::Sent(_)) {
+            return;
+        }
+        let Some(invite) = client.request.clone() else { return };
+        let (flow, random) = (client.flow, client.random);
+        let start = non_invite_client::start(flow.is_reliable());
+        let cancel = self.clients.insert(Client {
+            machine: ClientMachine::NonInvite(start.state),
+            flow,
+            random,
+            owner: None,
+            request: Some(io.compose(|out| derive("CANCEL", &invite, None, reason, out))),
+            ack: None,
+            timers: Timers::default(),
+            cancel: Cancel::No,
+        });
+        if let Some(client) = self.clients.get_mut(at) {
+            client.cancel = Cancel::Sent(cancel);
+        }
+        self.carry_out_client(io, cancel, start.effects.iter(), false);
+    }
+
+    /// Matches a response (RFC 3261 17.1.3): the owner it is for, when the owner shall see it.
+    pub(crate) fn on_response(
+        &mut self,
+        io: &mut Io,
+        msg: &Message<'_>,
+        status: u16,
+    ) -> Option<(Owner, ClientHandle)> {
+        let found = self.client_of(msg);
+        let Some((at, method_is_invite)) = found else {
+            io.counters.sip_stray_responses += 1;
+            return None;
+        };
+        if !method_is_invite {
+            let input = match status {
+                100..=199 => non_invite_client::Input::Provisional,
+                _ => non_invite_client::Input::Final,
+            };
+            return self.drive_non_invite_client(io, at, input).then(|| self.owner(at)).flatten();
+        }
+        let input = match status {
+            100..=199 => invite_client::Input::Provisional,
+            200..=299 => invite_client::Input::Success,
+            _ => invite_client::Input::Failure,
+        };
+        if status >= 300 {
+            let client = self.clients.get_mut(at)?;
+            if let (None, Some(invite)) = (&client.ack, &client.request) {
+                let to = msg.first(HeaderId::To);
+                client.ack = Some(io.compose(|out| derive("ACK", invite, to, "", out)));
+            }
+        }
+        let deliver = self.drive_invite_client(io, at, input);
+        if self.clients.get(at).is_some_and(|client| client.cancel == Cancel::Wanted)
+            && (100..200).contains(&status)
+        {
+            self.send_cancel(io, at, "");
+        }
+        if status >= 200
+            && let Some(client) = self.clients.get_mut(at)
+        {
+            client.request = None;
+        }
+        deliver.then(|| self.owner(at)).flatten()
+    }
+
+    fn owner(&self, at: ClientHandle) -> Option<(Owner, ClientHandle)> {
+        self.clients.get(at).and_then(|client| client.owner).map(|owner| (owner, at))
+    }
+
+    fn client_of(&self, msg: &Message<'_>) -> Option<(ClientHandle, bool)> {
+        let via = msg.top_via().ok()?;
+        let branch = Branch::parse(via.branch?)?;
+        if branch.shard != self.shard {
+            return None;
+        }
+        let at = ClientHandle::from_bits(branch.transaction);
+        let client = self.clients.get(at).filter(|client| client.random == branch.random)?;
+        let method = msg.cseq().ok()?.method;
+        match (client.machine, method) {
+            (ClientMachine::Invite(_), Method::Invite) => Some((at, true)),
+            (ClientMachine::Invite(_), Method::Cancel) => match client.cancel {
+                Cancel::Sent(cancel) => Some((cancel, false)),
+                Cancel::No | Cancel::Wanted => None,
+            },
+            (ClientMachine::NonInvite(_), Method::Invite | Method::Cancel) => None,
+            (ClientMachine::NonInvite(_), _) => Some((at, false)),
+            (ClientMachine::Invite(_), _) => None,
+        }
+    }
+
+    /// A way to a peer is broken: transactions that wait on it fail at once.
+    pub(crate) fn unreachable(&mut self, io: &mut Io, flow: Flow) -> Vec<(Owner, ClientHandle)> {
+        let hit: Vec<ClientHandle> = (self.clients.iter())
+            .filter(|(_, client)| client.flow == flow && client.request.is_some())
+            .map(|(at, _)| at)
+            .collect();
+        self.server_unreachable(io, flow);
+        let mut told = Vec::new();
+        for at in hit {
+            let report = match self.clients.get(at).map(|client| client.machine) {
+                Some(ClientMachine::Invite(_)) => {
+                    let owner = self.owner(at);
+                    self.drive_invite_client(io, at, invite_client::Input::TransportError);
+                    owner
+                }
+                Some(ClientMachine::NonInvite(_)) => {
+                    let owner = self.owner(at);
+                    self.drive_non_invite_client(io, at, non_invite_client::Input::TransportError);
+                    owner
+                }
+                None => None,
+            };
+            told.extend(report);
+        }
+        told
+    }
+
+    fn drive_invite_client(
+        &mut self,
+        io: &mut Io,
+        at: ClientHandle,
+        input: invite_client::Input,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(at) else { return false };
+        let ClientMachine::Invite(state) = client.machine else { return false };
+        let step = invite_client::step(state, input, client.flow.is_reliable());
+        client.machine = ClientMachine::Invite(step.state);
+        let again = matches!(input, invite_client::Input::A);
+        self.carry_out_client(io, at, step.effects.iter(), again).0
+    }
+
+    fn drive_non_invite_client(
+        &mut self,
+        io: &mut Io,
+        at: ClientHandle,
+        input: non_invite_client::Input,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(at) else { return false };
+        let ClientMachine::NonInvite(state) = client.machine else { return false };
+        let step = non_invite_client::step(state, input, client.flow.is_reliable());
+        client.machine = ClientMachine::NonInvite(step.state);
+        let again = matches!(input, non_invite_client::Input::E);
+        self.carry_out_client(io, at, step.effects.iter(), again).0
+    }
+
+    /// Carries effects out; tells whether the response is the owner's, and what to report.
+    fn carry_out_client(
+        &mut self,
+        io: &mut Io,
+        at: ClientHandle,
+        effects: impl Iterator<Item = Effect>,
+        again: bool,
+    ) -> (bool, Option<Failure>) {
+        let (mut deliver, mut told) = (false, None);
+        for effect in effects {
+            let Some(client) = self.clients.get_mut(at) else { break };
+            match effect {
+                Effect::Send => {
+                    if let Some(bytes) = client.request.clone() {
+                        let flow = client.flow;
+                        if again { io.retransmit(flow, bytes) } else { io.transmit(flow, bytes) }
+                    }
+                }
+                Effect::SendAck => {
+                    if let Some(bytes) = client.ack.clone() {
+                        io.transmit(client.flow, bytes);
+                    }
+                }
+                Effect::Deliver => deliver = true,
+                Effect::Arm(timer, after) => {
+                    let id = io.arm(after, TimerKey::Client(at.to_bits(), timer));
+                    client.timers.set(timer, id);
+                }
+                Effect::Disarm(timer) => io.disarm(client.timers.take(timer)),
+                Effect::Report(failure) => told = Some(failure),
+                Effect::Destroy => {
+                    for (_, id) in client.timers.0.iter_mut().filter_map(Option::take) {
+                        io.disarm(Some(id));
+                    }
+                    self.clients.remove(at);
+                }
+            }
+        }
+        (deliver, told)
+    }
+
+    /// A timer of a client transaction is due.
+    pub(crate) fn on_client_timer(
+        &mut self,
+        io: &mut Io,
+        bits: u64,
+        timer: Timer,
+    ) -> Option<(Owner, ClientHandle, Failure)> {
+        let at = ClientHandle::from_bits(bits);
+        let client = self.clients.get_mut(at)?;
+        client.timers.take(timer);
+        let owner = client.owner;
+        let reliable = client.flow.is_reliable();
+        let (effects, again) = match client.machine {
+            ClientMachine::Invite(state) => {
+                let input = invite_client::Input::fired(timer)?;
+                let step = invite_client::step(state, input, reliable);
+                client.machine = ClientMachine::Invite(step.state);
+                (step.effects, timer == Timer::A)
+            }
+            ClientMachine::NonInvite(state) => {
+                let input = non_invite_client::Input::fired(timer)?;
+                let step = non_invite_client::step(state, input, reliable);
+                client.machine = ClientMachine::NonInvite(step.state);
+                (step.effects, timer == Timer::E)
+            }
+        };
+        let (_, told) = self.carry_out_client(io, at, effects.iter(), again);
+        Some((owner?, at, told?))
+    }
+}
+
+/// Makes the CANCEL of an INVITE (RFC 3261 9.1) or the ACK to its failure (17.1.1.3): its
+/// Request-URI, top Via, From, To, Call-ID, CSeq number and Route headers.
+fn derive(method: &str, invite: &[u8], to: Option<&[u8]>, extra: &str, out: &mut Vec<u8>) {
+    // Our own request: it parses.
+    let Ok(msg) = Message::parse_datagram(invite) else { return };
+    let Start::Request { uri, .. } = msg.start() else { return };
+    let mut line = |parts: &[&[u8]]| {
+        for part in parts {
+            out.extend_from_slice(part);
+        }
+        out.extend_from_slice(b"\r\n");
+    };
+    line(&[method.as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0"]);
+    for id in [HeaderId::Via, HeaderId::MaxForwards, HeaderId::From, HeaderId::CallId] {
+        if let Some(value) = msg.first(id) {
+            line(&[id.name().as_bytes(), b": ", value]);
+        }
+    }
+    if let Some(value) = to.or_else(|| msg.first(HeaderId::To)) {
+        line(&[b"To: ", value]);
+    }
+    if let Ok(cseq) = msg.cseq() {
+        line(&[b"CSeq: ", cseq.number.to_string().as_bytes(), b" ", method.as_bytes()]);
+    }
+    for route in msg.all(HeaderId::Route) {
+        line(&[b"Route: ", route]);
+    }
+    if !extra.is_empty() {
+        line(&[extra.as_bytes()]);
+    }
+    line(&[b"Content-Length: 0"]);
+    line(&[]);
+}

@@ -1,0 +1,118 @@
+//! The part of a response that is copied from its request (RFC 3261 8.2.6.2), kept from the
+//! request's arrival until the final answer.
+
+use std::net::SocketAddr;
+
+use crate::input::Flow;
+use crate::sip::syntax::{HeaderId, Message, ParseError, Via, reason_phrase};
+
+/// RFC 3261 18.2.2: the port of a Via that names none.
+const DEFAULT_PORT: u16 = 5060;
+
+/// Via, From, To, Call-ID and CSeq of a request, as response lines, and where answers go.
+#[derive(Clone, Debug)]
+pub(crate) struct ResponseHead {
+    /// All lines; To without the end of its line.
+    lines: Box<[u8]>,
+    /// Where To's value ends.
+    to_end: usize,
+    /// The request had a To tag: no other is added.
+    has_tag: bool,
+    /// RFC 3261 18.2.2 and RFC 3581 4.
+    pub(crate) flow: Flow,
+}
+
+impl ResponseHead {
+    /// Takes them from a request that came by `flow`.
+    pub(crate) fn of(msg: &Message<'_>, flow: Flow) -> Result<ResponseHead, ParseError> {
+        let via = msg.top_via()?;
+        let source = flow.remote;
+        let mut lines = Vec::with_capacity(512);
+        let mut vias = msg.headers().filter(|header| header.id == HeaderId::Via);
+        if let Some(top) = vias.next() {
+            write_top_via(top.value, &via, source, &mut lines);
+        }
+        for header in vias {
+            write_line("Via", header.value, &mut lines);
+        }
+        let mut reply = flow;
+        reply.remote = match via.rport {
+            Some(_) => source,
+            None => SocketAddr::new(source.ip(), via.port.unwrap_or(DEFAULT_PORT)),
+        };
+        let copy = |id: HeaderId, lines: &mut Vec<u8>| {
+            if let Some(value) = msg.first(id) {
+                write_line(id.name(), value, lines);
+            }
+        };
+        for header in msg.headers().filter(|header| header.id == HeaderId::RecordRoute) {
+            write_line("Record-Route", header.value, &mut lines);
+        }
+        copy(HeaderId::From, &mut lines);
+        copy(HeaderId::CallId, &mut lines);
+        copy(HeaderId::CSeq, &mut lines);
+        copy(HeaderId::To, &mut lines);
+        lines.truncate(lines.len().saturating_sub(2));
+        let has_tag = msg.to().ok().and_then(|to| to.tag()).is_some();
+        Ok(ResponseHead { to_end: lines.len(), lines: lines.into(), has_tag, flow: reply })
+    }
+
+    /// Begins a response: status line and the copied lines, To with `tag` unless it has one.
+    pub(crate) fn begin(&self, status: u16, tag: Option<&str>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"SIP/2.0 ");
+        out.extend_from_slice(&[
+            b'0' + (status / 100 % 10) as u8,
+            b'0' + (status / 10 % 10) as u8,
+            b'0' + (status % 10) as u8,
+            b' ',
+        ]);
+        out.extend_from_slice(reason_phrase(status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.lines[..self.to_end]);
+        if let Some(tag) = tag.filter(|_| !self.has_tag) {
+            out.extend_from_slice(b";tag=");
+            out.extend_from_slice(tag.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// RFC 3261 18.2.1 and RFC 3581 4: the top Via says where the request really came from.
+fn write_top_via(value: &[u8], via: &Via<'_>, source: SocketAddr, out: &mut Vec<u8>) {
+    use std::io::Write;
+    let ip = source.ip().to_canonical();
+    let other_host = via.host.parse() != Ok(ip);
+    let first_end = via.raw.len().min(value.len());
+    let (first, rest) = value.split_at(first_end);
+    out.extend_from_slice(b"Via: ");
+    if via.rport.is_none() && !other_host {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+        return;
+    }
+    // Parameters that say so already are the client's claim, not ours: leave them out.
+    let mut parts = first.split(|byte| *byte == b';');
+    out.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        let name = part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        if !name.eq_ignore_ascii_case(b"rport") && !name.eq_ignore_ascii_case(b"received") {
+            out.push(b';');
+            out.extend_from_slice(part);
+        }
+    }
+    // Writing into a Vec cannot fail.
+    let _ = match (other_host || via.rport.is_some(), via.rport.is_some()) {
+        (_, true) => write!(out, ";received={ip};rport={}", source.port()),
+        (true, false) => write!(out, ";received={ip}"),
+        (false, false) => Ok(()),
+    };
+    out.extend_from_slice(rest);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,193 @@
+//! All transactions of the engine: matching (RFC 3261 17.1.3, 17.2.3) and the carrying out of
+//! what the four state machines decide.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use crate::arena::{Arena, Handle};
+use crate::input::Flow;
+use crate::sip::syntax::{Message, Method, ParseError, Via};
+use crate::sip::token::COOKIE;
+use crate::wheel::TimerId;
+
+use super::head::ResponseHead;
+use super::{Timer, invite_client, invite_server, non_invite_client, non_invite_server};
+
+/// A client transaction.
+pub(crate) type ClientHandle = Handle<Client>;
+/// A server transaction.
+pub(crate) type ServerHandle = Handle<Server>;
+
+/// Whom a client transaction reports to: a leg of a call, as bits, or nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The call's handle.
+    pub(crate) call: u64,
+    /// The leg.
+    pub(crate) leg: u16,
+}
+
+/// A request of ours and its answers.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(super) machine: ClientMachine,
+    pub(super) flow: Flow,
+    pub(super) random: u64,
+    pub(super) owner: Option<Owner>,
+    /// Kept while it may be resent, or an ACK or CANCEL may be made of it.
+    pub(super) request: Option<Arc<[u8]>>,
+    /// The ACK to a failure, kept while the failure may come again.
+    pub(super) ack: Option<Arc<[u8]>>,
+    pub(super) timers: Timers,
+    pub(super) cancel: Cancel,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ClientMachine {
+    Invite(invite_client::State),
+    NonInvite(non_invite_client::State),
+}
+
+/// RFC 3261 9.1: a CANCEL waits for a provisional answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    No,
+    Wanted,
+    Sent(ClientHandle),
+}
+
+/// A peer's request and our answers.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) machine: ServerMachine,
+    pub(super) key: u128,
+    /// Until the final answer is given.
+    pub(super) head: Option<Box<ResponseHead>>,
+    pub(super) flow: Flow,
+    /// The last answer, while it may be resent.
+    pub(super) last: Option<Arc<[u8]>>,
+    pub(super) timers: Timers,
+    /// The call it belongs to, for CANCEL.
+    pub(super) owner: Option<Owner>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ServerMachine {
+    Invite(invite_server::State),
+    NonInvite(non_invite_server::State),
+}
+
+/// At most three timers run at once in any of the machines.
+#[derive(Debug, Default)]
+pub(super) struct Timers(pub(super) [Option<(Timer, TimerId)>; 3]);
+
+impl Timers {
+    pub(super) fn set(&mut self, timer: Timer, id: TimerId) {
+        if let Some(free) = self.0.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some((timer, id));
+        }
+    }
+
+    pub(super) fn take(&mut self, timer: Timer) -> Option<TimerId> {
+        let slot = self.0.iter_mut().find(|slot| slot.is_some_and(|(kind, _)| kind == timer))?;
+        slot.take().map(|(_, id)| id)
+    }
+}
+
+/// What a request is to the transaction layer.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A retransmission or an ACK to a failure: dealt with.
+    Absorbed,
+    /// Nothing known: a new request, or the ACK to a 2xx.
+    Fresh,
+}
+
+/// The transactions.
+pub(crate) struct Transactions {
+    pub(super) shard: u8,
+    /// Makes keys that a peer cannot collide on purpose.
+    secret: (u64, u64),
+    pub(super) clients: Arena<Client>,
+    pub(super) servers: Arena<Server>,
+    pub(super) by_key: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
+}
+
+/// Keys are hashes already: their low half serves as the table's hash.
+#[derive(Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+impl Transactions {
+    pub(crate) fn new(shard: u8, secret: (u64, u64)) -> Transactions {
+        Transactions {
+            shard,
+            secret,
+            clients: Arena::new(),
+            servers: Arena::new(),
+            by_key: HashMap::default(),
+        }
+    }
+
+    /// Transactions that exist, lingering ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// What a request is matched by: branch, sent-by and method (RFC 3261 17.2.3), or for an
+    /// RFC 2543 element what that section lists instead.
+    pub(super) fn key(&self, msg: &Message<'_>, method: Method<'_>) -> Result<u128, ParseError> {
+        let via = msg.top_via()?;
+        let half = |secret: u64| -> Result<u64, ParseError> {
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u64(secret);
+            method.as_str().hash(&mut hasher);
+            hash_sent_by(&via, &mut hasher);
+            match via
+                .branch
+                .filter(|branch| branch.starts_with(COOKIE) && branch.len() > COOKIE.len())
+            {
+                Some(branch) => branch.hash(&mut hasher),
+                None => {
+                    msg.call_id()?.hash(&mut hasher);
+                    msg.cseq()?.number.hash(&mut hasher);
+                    msg.from()?.tag().hash(&mut hasher);
+                    via.raw.hash(&mut hasher);
+                }
+            }
+            Ok(hasher.finish())
+        };
+        Ok(u128::from(half(self.secret.0)?) << 64 | u128::from(half(self.secret.1)?))
+    }
+}
+
+fn hash_sent_by(via: &Via<'_>, hasher: &mut DefaultHasher) {
+    for byte in via.host.bytes() {
+        hasher.write_u8(byte.to_ascii_lowercase());
+    }
+    via.port.hash(hasher);
+}
+
+/// An ACK is matched with its INVITE.
+pub(super) fn matching_method(method: Method<'_>) -> Method<'_> {
+    match method {
+        Method::Ack => Method::Invite,
+        other => other,
+    }
+}

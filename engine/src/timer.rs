@@ -1,0 +1,55 @@
+//! Every reason the engine wakes up by itself.
+
+use crate::sip::transaction::Timer;
+
+/// What a timer in the engine's wheel is for. Handles are kept as bits: a timer whose owner has
+/// gone matches nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimerKey {
+    /// A timer of RFC 3261 17 of a client transaction.
+    Client(u64, Timer),
+    /// A timer of RFC 3261 17 of a server transaction.
+    Server(u64, Timer),
+    /// A timer of a call.
+    Call(u64, CallTimer),
+    /// A binding of the registrar expires.
+    Registrar,
+    /// The once-a-second report of trunk channels.
+    Report,
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallTimer {
+    /// The delay of a branch of a hunting step is over: dial it.
+    Launch {
+        /// The step.
+        step: u16,
+        /// Its branch.
+        branch: u16,
+    },
+    /// A leg has rung for its time.
+    RingOver {
+        /// The leg.
+        leg: u16,
+    },
+    /// A cancelled leg got no final answer within 64*T1 (RFC 3261 9.1).
+    CancelOver {
+        /// The leg.
+        leg: u16,
+    },
+    /// Resend our 2xx (RFC 3261 13.3.1.4).
+    ResendOk {
+        /// The leg that has not sent its ACK.
+        leg: u16,
+    },
+    /// No ACK within 64*T1 (RFC 3261 13.3.1.4).
+    AckOver {
+        /// The leg.
+        leg: u16,
+    },
+    /// Tell the caller again that it rings (RFC 3261 13.3.1.1).
+    RepeatRinging,
+    /// Legs still wait for their last answers: write the record without them.
+    RecordDue,
+}
