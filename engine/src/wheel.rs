@@ -52,7 +52,7 @@ pub struct Wheel<K> {
     /// The tick the wheel stands at; every timer in a slot is due at a later tick.
     position: u64,
     occupied: [u64; LEVELS],
-    heads: [[u32; SLOTS]; LEVELS],
+    heads: [u32; SLOTS * LEVELS],
     /// Timers of ticks up to `position`, sorted; the front is always alive.
     ready: VecDeque<Ready>,
     next: Cell<Next>,
@@ -94,7 +94,7 @@ impl<K: Copy> Wheel<K> {
             armed: 0,
             position: 0,
             occupied: [0; LEVELS],
-            heads: [[NONE; SLOTS]; LEVELS],
+            heads: [NONE; SLOTS * LEVELS],
             ready: VecDeque::new(),
             next: Cell::new(Next::Known(None)),
         }
@@ -115,24 +115,21 @@ impl<K: Copy> Wheel<K> {
         let age = self.armed;
         self.armed += 1;
         self.len += 1;
-        let timer = Timer { at, age, key, previous: NONE, next: NONE, slot: FREE };
         let index = self.free;
-        let index = match self.timers.get_mut(index as usize) {
+        let index = match self.timers.get(index as usize) {
             Some(entry) => {
                 self.free = entry.next;
-                *entry = timer;
                 index
             }
-            None => self.grow(timer),
+            None => self.grow(key),
         };
-        if tick(at) > self.position {
-            self.link(index, tick(at));
+        let (slot, next) = if tick(at) > self.position {
+            self.push(index, tick(at))
         } else {
-            self.timers[index as usize].slot = READY;
-            let entry = Ready { at, age, index };
-            let place = self.ready.partition_point(|other| *other < entry);
-            self.ready.insert(place, entry);
-        }
+            self.insert_ready(Ready { at, age, index });
+            (READY, NONE)
+        };
+        self.timers[index as usize] = Timer { at, age, key, previous: NONE, next, slot };
         match self.next.get() {
             Next::Known(Some(next)) if next <= at => {}
             Next::Known(_) => self.next.set(Next::Known(Some(at))),
@@ -142,28 +139,39 @@ impl<K: Copy> Wheel<K> {
     }
 
     #[cold]
-    fn grow(&mut self, timer: Timer<K>) -> u32 {
-        self.timers.push(timer);
+    fn grow(&mut self, key: K) -> u32 {
+        let blank =
+            Timer { at: Timestamp::ZERO, age: 0, key, previous: NONE, next: NONE, slot: FREE };
+        self.timers.push(blank);
         u32::try_from(self.timers.len() - 1).expect("invariant: fewer than 2^32 timers")
+    }
+
+    #[cold]
+    fn insert_ready(&mut self, entry: Ready) {
+        let place = self.ready.partition_point(|other| *other < entry);
+        self.ready.insert(place, entry);
     }
 
     /// Stops a timer and gives its key back; `None` if it was popped or cancelled before.
     pub fn cancel(&mut self, id: TimerId) -> Option<K> {
-        let timer = *self.timers.get(id.index as usize)?;
-        if timer.age != id.age || timer.slot == FREE {
+        let timer = self.timers.get_mut(id.index as usize)?;
+        let Timer { at, age, key, previous, next, slot } = *timer;
+        if age != id.age || slot == FREE {
             return None;
         }
-        if timer.slot == READY {
-            self.release(id.index);
+        timer.slot = FREE;
+        timer.next = self.free;
+        self.free = id.index;
+        self.len -= 1;
+        if slot == READY {
             self.trim();
         } else {
-            self.unlink(&timer);
-            self.release(id.index);
+            self.unlink(slot, previous, next);
         }
-        if self.next.get() == Next::Known(Some(timer.at)) {
+        if self.next.get() == Next::Known(Some(at)) {
             self.next.set(Next::Unknown);
         }
-        Some(timer.key)
+        Some(key)
     }
 
     /// When to call [`Wheel::pop`] next: never later than the first deadline, and exactly then
@@ -186,7 +194,7 @@ impl<K: Copy> Wheel<K> {
         }
         let (level, digit) = self.first_slot()?;
         let mut earliest: Option<Timestamp> = None;
-        let mut index = self.heads[level][digit];
+        let mut index = self.heads[level * SLOTS + digit];
         for _ in 0..EXACT_SCAN {
             let Some(timer) = self.timers.get(index as usize) else { return earliest };
             earliest = Some(earliest.map_or(timer.at, |at| at.min(timer.at)));
@@ -243,14 +251,16 @@ impl<K: Copy> Wheel<K> {
     fn enter(&mut self, level: usize, digit: usize, start: u64) {
         self.position = start;
         self.occupied[level] &= !(1 << digit);
-        let mut index = std::mem::replace(&mut self.heads[level][digit], NONE);
+        let mut index = std::mem::replace(&mut self.heads[level * SLOTS + digit], NONE);
         while let Some(timer) = self.timers.get_mut(index as usize) {
             let Timer { at, age, next, .. } = *timer;
             if tick(at) == start {
                 timer.slot = READY;
                 self.ready.push_back(Ready { at, age, index });
             } else {
-                self.link(index, tick(at));
+                let (slot, second) = self.push(index, tick(at));
+                let timer = &mut self.timers[index as usize];
+                (timer.previous, timer.next, timer.slot) = (NONE, second, slot);
             }
             index = next;
         }
@@ -258,35 +268,35 @@ impl<K: Copy> Wheel<K> {
         self.ready.make_contiguous().sort_unstable();
     }
 
-    /// Puts a timer of a tick after the position at the head of its slot.
-    fn link(&mut self, index: u32, tick: u64) {
+    /// Makes a timer of a tick after the position the head of its slot; returns the slot and
+    /// the timer that now comes second there.
+    #[inline]
+    fn push(&mut self, index: u32, tick: u64) -> (u16, u32) {
         let level = (63 - (tick ^ self.position).leading_zeros()) / DIGIT_BITS;
         let digit = (tick >> (level * DIGIT_BITS)) as usize % SLOTS;
-        let level = level as usize;
-        let second = std::mem::replace(&mut self.heads[level][digit], index);
-        self.occupied[level] |= 1 << digit;
+        let slot = level as usize * SLOTS + digit;
+        self.occupied[level as usize] |= 1 << digit;
+        let second = std::mem::replace(&mut self.heads[slot], index);
         if let Some(second) = self.timers.get_mut(second as usize) {
             second.previous = index;
         }
-        let timer = &mut self.timers[index as usize];
-        timer.previous = NONE;
-        timer.next = second;
-        timer.slot = (level * SLOTS + digit) as u16;
+        (slot as u16, second)
     }
 
-    /// Takes a timer out of its slot.
-    fn unlink(&mut self, timer: &Timer<K>) {
-        if let Some(next) = self.timers.get_mut(timer.next as usize) {
-            next.previous = timer.previous;
+    /// Closes the gap that a timer leaves in its slot.
+    #[inline]
+    fn unlink(&mut self, slot: u16, previous: u32, next: u32) {
+        if let Some(next) = self.timers.get_mut(next as usize) {
+            next.previous = previous;
         }
-        if let Some(previous) = self.timers.get_mut(timer.previous as usize) {
-            previous.next = timer.next;
+        if let Some(previous) = self.timers.get_mut(previous as usize) {
+            previous.next = next;
             return;
         }
-        let (level, digit) = (timer.slot as usize / SLOTS, timer.slot as usize % SLOTS);
-        self.heads[level][digit] = timer.next;
-        if timer.next == NONE {
-            self.occupied[level] &= !(1 << digit);
+        let slot = usize::from(slot);
+        self.heads[slot] = next;
+        if next == NONE {
+            self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
         }
     }
 
