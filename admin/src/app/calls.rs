@@ -1,0 +1,117 @@
+//! Live calls: who sees which, and hanging up.
+
+use std::collections::BTreeSet;
+
+use tensou_engine::{CallId, Key, OperatorCommand};
+use tensou_store::model::Customer;
+use tensou_store::{Filter, MAX_PAGE, Page, Scope};
+
+use super::App;
+use super::auth::{Action, Area, Principal};
+use super::refusal::Refusal;
+use crate::board::{EndedCall, LiveCall, Notice};
+
+/// Which calls somebody sees, worked out once for many calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// All.
+    All,
+    /// Those of DIDs of these customers.
+    Customers(BTreeSet<Key>),
+}
+
+impl Visible {
+    /// Whether a call or notice of `customer` is among them.
+    pub fn includes(&self, customer: Option<&Key>) -> bool {
+        match self {
+            Visible::All => true,
+            Visible::Customers(own) => customer.is_some_and(|customer| own.contains(customer)),
+        }
+    }
+
+    /// Whether a notice may be told.
+    pub fn includes_notice(&self, notice: &Notice) -> bool {
+        self.includes(notice.customer.as_ref())
+    }
+}
+
+impl App {
+    /// What `who` sees of live calls and events.
+    ///
+    /// # Errors
+    /// The role does not include calls.
+    pub async fn visible(&self, who: &Principal) -> Result<Visible, Refusal> {
+        who.demand(Action::Read, Area::Calls)?;
+        match who.scope() {
+            Scope::All => Ok(Visible::All),
+            Scope::Customer(id) => Ok(Visible::Customers(BTreeSet::from([Key::from(id.as_str())]))),
+            Scope::Reseller(_) => self.customers_within(who.scope()).await,
+        }
+    }
+
+    async fn customers_within(&self, scope: &Scope) -> Result<Visible, Refusal> {
+        let mut own = BTreeSet::new();
+        let mut page = Page::first(MAX_PAGE);
+        loop {
+            let filter = Filter::within(scope.clone());
+            let customers = self.store().list::<Customer>(&filter, &page).await?;
+            own.extend(customers.items.iter().map(|found| Key::from(found.row.id.as_str())));
+            match customers.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(Visible::Customers(own)),
+            }
+        }
+    }
+
+    /// Live calls that `who` sees, oldest first, at most `limit` after the call `after`.
+    ///
+    /// # Errors
+    /// The role does not include calls.
+    pub async fn live_calls(
+        &self,
+        who: &Principal,
+        after: Option<CallId>,
+        limit: usize,
+    ) -> Result<Vec<LiveCall>, Refusal> {
+        let visible = self.visible(who).await?;
+        Ok(self.board().calls(after, limit, |call| visible.includes(call.customer.as_ref())))
+    }
+
+    /// One live call.
+    ///
+    /// # Errors
+    /// There is none that `who` sees.
+    pub async fn live_call(&self, who: &Principal, id: CallId) -> Result<LiveCall, Refusal> {
+        let visible = self.visible(who).await?;
+        let call = self.board().call(id);
+        call.filter(|call| visible.includes(call.customer.as_ref()))
+            .ok_or(Refusal::NotFound("call"))
+    }
+
+    /// Calls that ended lately and that `who` sees, newest first.
+    ///
+    /// # Errors
+    /// The role does not include calls.
+    pub async fn recent_calls(
+        &self,
+        who: &Principal,
+        limit: usize,
+    ) -> Result<Vec<EndedCall>, Refusal> {
+        let visible = self.visible(who).await?;
+        Ok(self.board().recent(limit, |call| visible.includes(call.customer.as_ref())))
+    }
+
+    /// Asks the engine to end a call now.
+    ///
+    /// # Errors
+    /// There is no such call, or the engine takes no commands now.
+    pub async fn hang_up(&self, who: &Principal, id: CallId) -> Result<(), Refusal> {
+        who.demand(Action::Write, Area::Calls)?;
+        self.live_call(who, id).await?;
+        self.commands()
+            .try_send(OperatorCommand::HangUp(id))
+            .map_err(|_| Refusal::Unavailable("the engine takes no commands now: try again"))?;
+        tracing::info!(call = %id, by = who.name(), "hang-up asked for");
+        Ok(())
+    }
+}

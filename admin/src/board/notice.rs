@@ -1,0 +1,40 @@
+//! What subscribers are told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tensou_engine::Key;
+
+use super::state::{EndedCall, LiveCall, Registration, TrunkUse};
+
+/// One thing that happened. Cheap to clone: every subscriber gets one.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The event's name in SSE: `call.started`, `trunk.channels`, ….
+    pub name: &'static str,
+    /// The customer whose call it is; what belongs to no customer is for the operator's people
+    /// only.
+    pub customer: Option<Key>,
+    /// What happened.
+    pub body: Arc<NoticeBody>,
+}
+
+/// The facts of a notice, as they were at its moment.
+#[derive(Debug)]
+pub enum NoticeBody {
+    /// A call began, rings, was answered, or one of its legs changed.
+    Call(LiveCall),
+    /// A call ended.
+    Ended(EndedCall),
+    /// Channels of a trunk changed.
+    Trunk(TrunkUse),
+    /// A phone registered, refreshed, or its binding ended.
+    Registration(Registration),
+    /// Somebody tried a wrong credential.
+    AuthenticationFailed {
+        /// The user name tried.
+        user: String,
+        /// From where.
+        source: SocketAddr,
+    },
+}
