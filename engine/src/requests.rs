@@ -23,7 +23,7 @@ impl Engine {
             }
             return;
         }
-        let incoming = self.core.transactions.on_request(&mut self.core.io, msg, method);
+        let incoming = self.core.transactions.on_request(&mut self.core.io, flow, msg, method);
         match incoming {
             Incoming::Absorbed => return,
             Incoming::Fresh => {}
@@ -96,7 +96,7 @@ impl Engine {
     }
 
     fn on_cancel(&mut self, flow: Flow, msg: &Message<'_>) {
-        let meant = self.core.transactions.cancelled_by(msg);
+        let meant = self.core.transactions.cancelled_by(flow, msg);
         let Some(owner) = meant else {
             if self.may_hear(flow) {
                 self.answer_stateless(flow, msg, 481, "");

@@ -35,3 +35,6 @@ pub use uri::{Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use writer::Writer;
 pub(crate) use writer::put_number;
+
+#[cfg(test)]
+mod tests;

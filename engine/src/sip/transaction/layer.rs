@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::arena::{Arena, Handle};
@@ -151,13 +152,20 @@ impl Transactions {
     }
 
     /// What a request is matched by: branch, sent-by and method (RFC 3261 17.2.3), or for an
-    /// RFC 2543 element what that section lists instead.
-    pub(super) fn key(&self, msg: &Message<'_>, method: Method<'_>) -> Result<u128, ParseError> {
+    /// RFC 2543 element what that section lists instead. The address it came from counts too:
+    /// who forges another's branch must not cancel its calls.
+    pub(super) fn key(
+        &self,
+        msg: &Message<'_>,
+        method: Method<'_>,
+        source: IpAddr,
+    ) -> Result<u128, ParseError> {
         let via = msg.top_via()?;
         let half = |secret: u64| -> Result<u64, ParseError> {
             let mut hasher = DefaultHasher::new();
             hasher.write_u64(secret);
             method.as_str().hash(&mut hasher);
+            source.hash(&mut hasher);
             hash_sent_by(&via, &mut hasher);
             match via
                 .branch

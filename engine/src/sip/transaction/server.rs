@@ -18,10 +18,13 @@ impl Transactions {
     pub(crate) fn on_request(
         &mut self,
         io: &mut Io,
+        flow: Flow,
         msg: &Message<'_>,
         method: Method<'_>,
     ) -> Incoming {
-        let Ok(key) = self.key(msg, matching_method(method)) else { return Incoming::Fresh };
+        let Ok(key) = self.key(msg, matching_method(method), flow.remote.ip()) else {
+            return Incoming::Fresh;
+        };
         let Some(handle) = self.by_key.get(&key).copied() else { return Incoming::Fresh };
         match (self.servers.get(handle).map(|server| server.machine), method) {
             (Some(ServerMachine::Invite(_)), Method::Ack) => {
@@ -51,7 +54,7 @@ impl Transactions {
         owner: Option<Owner>,
     ) -> Result<ServerHandle, ParseError> {
         let method = msg.cseq()?.method;
-        let key = self.key(msg, method)?;
+        let key = self.key(msg, method, flow.remote.ip())?;
         let head = ResponseHead::of(msg, flow)?;
         let machine = match method {
             Method::Invite => ServerMachine::Invite(invite_server::State::Proceeding),
@@ -78,8 +81,8 @@ impl Transactions {
     }
 
     /// The INVITE transaction a CANCEL means (RFC 3261 9.2), if it still waits for its answer.
-    pub(crate) fn cancelled_by(&self, msg: &Message<'_>) -> Option<Option<Owner>> {
-        let key = self.key(msg, Method::Invite).ok()?;
+    pub(crate) fn cancelled_by(&self, flow: Flow, msg: &Message<'_>) -> Option<Option<Owner>> {
+        let key = self.key(msg, Method::Invite, flow.remote.ip()).ok()?;
         let handle = self.by_key.get(&key)?;
         self.servers.get(*handle).map(|server| server.owner)
     }
