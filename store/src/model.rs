@@ -187,7 +187,7 @@ pub struct Group {
     pub strategy: String,
     /// Members in hunting order, at most 100.
     pub members: Vec<Member>,
-    /// Ring time of a member without its own, 1 to 300 seconds.
+    /// Ring time of a member without its own, 1 to 180 seconds.
     #[serde(default = "ring_seconds")]
     pub ring_seconds: u32,
     /// Where the call goes when no member answered.
@@ -205,7 +205,7 @@ pub struct Member {
     /// (sequential), 0 to 120 seconds.
     #[serde(default)]
     pub delay_seconds: u32,
-    /// Rings this long at most; 0 takes the group's.
+    /// Rings this long at most, up to 180 seconds; 0 takes the group's.
     #[serde(default)]
     pub ring_seconds: u32,
 }

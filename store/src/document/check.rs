@@ -45,24 +45,30 @@ pub fn parse_document(text: &str, format: Format) -> Result<Document, Vec<Docume
     let root = match parse(text, format) {
         Ok(root) => root,
         Err(errors) => {
-            let error = |(at, message)| {
-                let (line, column) = place(text, at);
-                DocumentError { line, column, path: String::new(), message }
-            };
-            return Err(errors.into_iter().map(error).collect());
+            let mistake = |(at, message)| Mistake { at, path: String::new(), message };
+            return Err(placed(text, errors.into_iter().map(mistake).collect()));
         }
     };
-    let mut check = Check { text, errors: Vec::new() };
+    let mut check = Check { mistakes: Vec::new() };
     let json = check.table(&root, DOCUMENT, "");
-    if check.errors.is_empty() {
+    if check.mistakes.is_empty() {
         match serde_json::from_value(json) {
             Ok(document) => return Ok(document),
             Err(error) => check.add(0, "", error.to_string()),
         }
     }
-    check.errors.sort_by_key(|error| (error.line, error.column));
-    check.errors.truncate(MAX_ERRORS);
-    Err(check.errors)
+    Err(placed(text, check.mistakes))
+}
+
+/// Lines are counted for what is shown only: counting costs the length of the text.
+fn placed(text: &str, mut mistakes: Vec<Mistake>) -> Vec<DocumentError> {
+    mistakes.sort_by_key(|mistake| mistake.at);
+    mistakes.truncate(MAX_ERRORS);
+    let error = |Mistake { at, path, message }| {
+        let (line, column) = place(text, at);
+        DocumentError { line, column, path, message }
+    };
+    mistakes.into_iter().map(error).collect()
 }
 
 /// The line and column in a document of what a fault speaks of: the field, or the nearest
@@ -126,15 +132,20 @@ fn descend(row: &Node, path: &str) -> usize {
     at
 }
 
-struct Check<'a> {
-    text: &'a str,
-    errors: Vec<DocumentError>,
+struct Mistake {
+    /// Byte of the text.
+    at: usize,
+    path: String,
+    message: String,
 }
 
-impl Check<'_> {
+struct Check {
+    mistakes: Vec<Mistake>,
+}
+
+impl Check {
     fn add(&mut self, at: usize, path: &str, message: String) {
-        let (line, column) = place(self.text, at);
-        self.errors.push(DocumentError { line, column, path: path.to_owned(), message });
+        self.mistakes.push(Mistake { at, path: path.to_owned(), message });
     }
 
     fn table(&mut self, node: &Node, fields: &[Field], path: &str) -> Json {

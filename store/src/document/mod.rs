@@ -40,3 +40,6 @@ pub fn render_document(document: &Document, format: Format) -> Result<String, St
             .map_err(|error| StoreError::Corrupt(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ use crate::model::{Customer, Destination, Did, Extension, Group, Member, Schedul
 
 /// Most members of a hunt group: a call forks to all of them at once.
 const MAX_MEMBERS: usize = 100;
+/// RFC 3261 16.6: timer C ends any ringing after three minutes.
+const MAX_RING_SECONDS: u32 = 180;
 /// Most steps of a route; one caller does not wait longer.
 const MAX_STEPS: usize = 20;
 /// Most peers, sources or prefixes of a trunk.
@@ -178,7 +180,7 @@ pub(crate) fn group(row: &Group) -> Converted<GroupSpec> {
     faults.id("id", &row.id);
     faults.line("name", &row.name);
     let strategy = faults.word("strategy", &row.strategy, STRATEGIES);
-    faults.range("ring_seconds", row.ring_seconds, 1..=300);
+    faults.range("ring_seconds", row.ring_seconds, 1..=MAX_RING_SECONDS);
     if row.members.is_empty() || row.members.len() > MAX_MEMBERS {
         faults.add("members", format!("1 to {MAX_MEMBERS} members"));
     }
@@ -199,7 +201,7 @@ pub(crate) fn group(row: &Group) -> Converted<GroupSpec> {
 
 fn member(faults: &mut Faults, at: usize, row: &Member) -> Option<MemberSpec> {
     faults.range(&format!("members[{at}].delay_seconds"), row.delay_seconds, 0..=120);
-    faults.range(&format!("members[{at}].ring_seconds"), row.ring_seconds, 0..=300);
+    faults.range(&format!("members[{at}].ring_seconds"), row.ring_seconds, 0..=MAX_RING_SECONDS);
     let target = faults.target(&format!("members[{at}].ring"), &row.ring)?;
     Some(MemberSpec {
         target,

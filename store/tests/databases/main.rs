@@ -1,0 +1,91 @@
+//! One suite against every database that the store speaks. SQLite always runs; PostgreSQL runs
+//! when `TENSOU_TEST_POSTGRES` is the URL of a database in which schemas may be created, and is
+//! reported as ignored otherwise.
+
+mod bench;
+mod documents;
+mod hostile;
+mod people;
+mod provisioning;
+mod records;
+mod upkeep;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bench::Bench;
+use libtest_mimic::{Arguments, Trial};
+
+const POSTGRES: &str = "TENSOU_TEST_POSTGRES";
+
+type Run = Pin<Box<dyn Future<Output = ()>>>;
+
+/// One behaviour that must hold on each database.
+struct Case {
+    name: &'static str,
+    run: fn(Bench) -> Run,
+}
+
+/// Names the cases of a module as `CASES`, or as what stands before the `=`.
+macro_rules! cases {
+    ($list:ident = $($name:ident),+ $(,)?) => {
+        pub(crate) const $list: &[crate::Case] = &[$(crate::Case {
+            name: concat!(module_path!(), "::", stringify!($name)),
+            run: |bench| Box::pin($name(bench)),
+        }),+];
+    };
+    ($($name:ident),+ $(,)?) => {
+        crate::cases!(CASES = $($name),+);
+    };
+}
+pub(crate) use cases;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let url = std::env::var(POSTGRES).ok();
+    let modules = [
+        documents::CASES,
+        hostile::CASES,
+        people::CASES,
+        provisioning::CASES,
+        records::CASES,
+        upkeep::CASES,
+    ];
+    let mut trials: Vec<Trial> = upkeep::SQLITE_CASES.iter().map(on_sqlite).collect();
+    for case in modules.into_iter().flatten() {
+        let name = short(case);
+        let for_postgres = url.clone();
+        let postgres = Trial::test(format!("postgres::{name}"), move || {
+            let url = for_postgres.ok_or(format!("{POSTGRES} is not set"))?;
+            run(case, Bench::postgres(&url));
+            Ok(())
+        });
+        trials.extend([on_sqlite(case), postgres.with_ignored_flag(url.is_none())]);
+    }
+    if url.is_none() {
+        let skipped = trials.iter().filter(|trial| trial.has_ignored_flag()).count();
+        eprintln!("skipped: {skipped} cases on PostgreSQL, because {POSTGRES} is not set");
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn short(case: &Case) -> &'static str {
+    case.name.trim_start_matches("databases::")
+}
+
+fn on_sqlite(case: &'static Case) -> Trial {
+    Trial::test(format!("sqlite::{}", short(case)), || {
+        run(case, Bench::sqlite());
+        Ok(())
+    })
+}
+
+fn run(case: &Case, bench: impl Future<Output = Bench>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let bench = bench.await;
+        let store = bench.store.clone();
+        (case.run)(bench).await;
+        store.close().await;
+    });
+}
