@@ -16,25 +16,21 @@ fn millis(count: u64) -> Duration {
 }
 
 /// A carrier that takes the given number and a gateway that calls it directly.
-fn world(number: &str, behaviour: Behaviour) -> (World, AgentId) {
-    let mut world = World::new(7).unwrap();
-    let carrier = world
-        .gateway(Gateway {
-            name: "carrier".into(),
-            address: ANY,
-            engine: ANY,
-            takes: BTreeMap::from([(number.to_owned(), behaviour)]),
-        })
-        .unwrap();
-    let gateway = world
-        .gateway(Gateway {
-            name: "gateway".into(),
-            address: ANY,
-            engine: world.address(carrier),
-            takes: BTreeMap::new(),
-        })
-        .unwrap();
-    (world, gateway)
+fn world(number: &str, behaviour: Behaviour) -> std::io::Result<(World, AgentId)> {
+    let mut world = World::new(7)?;
+    let carrier = world.gateway(Gateway {
+        name: "carrier".into(),
+        address: ANY,
+        engine: ANY,
+        takes: BTreeMap::from([(number.to_owned(), behaviour)]),
+    })?;
+    let gateway = world.gateway(Gateway {
+        name: "gateway".into(),
+        address: ANY,
+        engine: world.address(carrier),
+        takes: BTreeMap::new(),
+    })?;
+    Ok((world, gateway))
 }
 
 fn script(number: &str, talks: Option<Duration>, expect: Expectation) -> CallScript {
@@ -48,24 +44,24 @@ fn script(number: &str, talks: Option<Duration>, expect: Expectation) -> CallScr
 }
 
 /// Runs until no call is left; at most ten seconds.
-fn finish(world: &mut World) -> Vec<Report> {
+fn finish(world: &mut World) -> std::io::Result<Vec<Report>> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while world.active(None) > 0 {
         assert!(Instant::now() < deadline, "calls never ended");
-        world.run_until(Instant::now() + millis(20)).unwrap();
+        world.run_until(Instant::now() + millis(20))?;
     }
     assert_eq!(world.take_faults(), Vec::<String>::new());
-    world.take_reports()
+    Ok(world.take_reports())
 }
 
 #[test]
 fn fifty_talks_are_heard_whole_on_both_sides() {
-    let (mut world, gateway) = world("09000000102", Behaviour::answers(millis(200)));
+    let (mut world, gateway) = world("09000000102", Behaviour::answers(millis(200))).unwrap();
     for _ in 0..50 {
         let expect = Expectation::AnsweredBy(vec!["09000000102".into()]);
         world.call(gateway, script("09000000102", Some(millis(1500)), expect)).unwrap();
     }
-    let reports = finish(&mut world);
+    let reports = finish(&mut world).unwrap();
     assert_eq!(reports.len(), 100);
     for report in &reports {
         assert_eq!(report.faults, Vec::<String>::new(), "{report:?}");
@@ -85,9 +81,9 @@ fn the_callee_may_hang_up_refuse_or_never_answer() {
         (Behaviour::rings_on(), Expectation::Cancelled),
     ];
     for (behaviour, expect) in cases {
-        let (mut world, gateway) = world("1", behaviour);
+        let (mut world, gateway) = world("1", behaviour).unwrap();
         world.call(gateway, script("1", None, expect.clone())).unwrap();
-        let reports = finish(&mut world);
+        let reports = finish(&mut world).unwrap();
         assert_eq!(reports.len(), 2, "{expect:?}");
         assert!(reports.iter().all(|report| report.faults.is_empty()), "{reports:#?}");
     }
@@ -95,23 +91,23 @@ fn the_callee_may_hang_up_refuse_or_never_answer() {
 
 #[test]
 fn a_call_that_goes_another_way_than_scripted_says_so() {
-    let (mut world, gateway) = world("1", Behaviour::refuses(486));
+    let (mut world, gateway) = world("1", Behaviour::refuses(486)).unwrap();
     world.call(gateway, script("1", None, Expectation::NoAnswer)).unwrap();
-    let reports = finish(&mut world);
+    let reports = finish(&mut world).unwrap();
     let caller = reports.iter().find(|report| report.placed).unwrap();
     assert!(caller.faults[0].contains("expected NoAnswer, became Refused(486)"), "{caller:?}");
 }
 
 #[test]
 fn cutting_short_ends_ringing_and_talking_calls_cleanly() {
-    let (mut world, gateway) = world("1", Behaviour::answers(millis(600)));
+    let (mut world, gateway) = world("1", Behaviour::answers(millis(600))).unwrap();
     let expect = Expectation::AnsweredBy(vec!["1".into()]);
     world.call(gateway, script("1", Some(Duration::from_secs(60)), expect.clone())).unwrap();
     world.run_until(Instant::now() + millis(1300)).unwrap();
     world.call(gateway, script("1", Some(Duration::from_secs(60)), expect)).unwrap();
     world.run_until(Instant::now() + millis(200)).unwrap();
     world.cut_short();
-    let reports = finish(&mut world);
+    let reports = finish(&mut world).unwrap();
     assert_eq!(reports.len(), 4);
     assert!(reports.iter().all(|report| report.faults.is_empty()), "{reports:#?}");
 }

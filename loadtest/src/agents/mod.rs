@@ -9,6 +9,7 @@ mod caller;
 mod core;
 mod dialog;
 mod digest;
+mod latency;
 mod message;
 mod offer;
 mod population;
@@ -21,6 +22,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use latency::Delays;
 pub use population::{AgentId, Gateway, Phone};
 pub use script::{Behaviour, CallScript, Expectation, Outcome, Report, Ringing, Side, Then};
 pub use voice::Heard;

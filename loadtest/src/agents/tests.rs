@@ -142,13 +142,13 @@ impl Pair {
             }
             Event::ToCallee(bytes) => {
                 let message = Parsed::read(&bytes).unwrap();
-                self.to_callee(now, message, &mut out);
+                self.deliver(now, message, &mut out);
                 self.apply(at, out, false);
             }
         }
     }
 
-    fn to_callee(&mut self, now: Instant, message: Parsed, out: &mut Vec<Action>) {
+    fn deliver(&mut self, now: Instant, message: Parsed, out: &mut Vec<Action>) {
         match (&mut self.callee, &message.start) {
             (None, _) => {
                 let near = "127.0.0.1:2".parse().unwrap();

@@ -3,12 +3,14 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtp::header::Header;
 use rtp::packet::Packet;
 use webrtc_util::marshal::{Marshal, Unmarshal};
+
+use super::latency::SendLog;
 
 /// Packet time of every codec here.
 pub(crate) const PTIME: Duration = Duration::from_millis(20);
@@ -79,7 +81,7 @@ impl Voice {
     }
 
     /// Sends the next 20 ms, when somebody is there to hear it. The clock runs while muted.
-    pub(crate) fn speak(&mut self) {
+    pub(crate) fn speak(&mut self, log: &mut SendLog) {
         let frame = (self.timestamp as usize / SAMPLES) % PERIOD;
         if let Some(remote) = self.remote.filter(|_| !self.muted) {
             let packet = Packet {
@@ -101,6 +103,7 @@ impl Voice {
             {
                 self.sent += 1;
                 self.first = false;
+                log.sent(self.ssrc, self.sequence, Instant::now());
             }
             self.sequence = self.sequence.wrapping_add(1);
         }
@@ -108,10 +111,13 @@ impl Voice {
     }
 
     /// Takes in everything that has arrived.
-    pub(crate) fn listen(&mut self) {
+    pub(crate) fn listen(&mut self, log: &mut SendLog) {
         let mut buffer = [0u8; 2048];
         while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
-            self.ear.hear(&buffer[..len], Some(from) == self.remote);
+            if let Some((ssrc, sequence)) = self.ear.hear(&buffer[..len], Some(from) == self.remote)
+            {
+                log.received(ssrc, sequence, Instant::now());
+            }
         }
     }
 
@@ -151,12 +157,13 @@ struct Ear {
 }
 
 impl Ear {
-    fn hear(&mut self, mut datagram: &[u8], expected_source: bool) {
+    /// Judges a datagram; gives the speaker and number of a packet of voice.
+    fn hear(&mut self, mut datagram: &[u8], expected_source: bool) -> Option<(u32, u16)> {
         let packet = match Packet::unmarshal(&mut datagram) {
             Ok(packet) if expected_source && packet.header.payload_type == 0 => packet,
             _ => {
                 self.heard.strange += 1;
-                return;
+                return None;
             }
         };
         self.heard.packets += 1;
@@ -187,6 +194,7 @@ impl Ear {
         if packet.payload != frames(ssrc)[frame].as_slice() {
             self.heard.altered += 1;
         }
+        Some((ssrc, sequence_number))
     }
 }
 

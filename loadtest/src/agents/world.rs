@@ -13,6 +13,7 @@ use super::callee::Callee;
 use super::caller::Caller;
 use super::core::Leg;
 use super::dialog::{Action, Alarm, GIVE_UP};
+use super::latency::{Delays, SendLog};
 use super::population::Agent;
 use super::script::{Outcome, Report, judge, judge_voice};
 use super::voice::{PTIME, Voice};
@@ -66,6 +67,7 @@ pub struct World {
     pub(super) by_branch: BTreeMap<(usize, String), u64>,
     timers: BTreeMap<(Instant, u64), Timer>,
     speakers: BTreeMap<u32, String>,
+    log: SendLog,
     counter: u64,
     random: StdRng,
     pub(super) reports: Vec<Report>,
@@ -83,11 +85,17 @@ impl World {
             by_branch: BTreeMap::new(),
             timers: BTreeMap::new(),
             speakers: BTreeMap::new(),
+            log: SendLog::default(),
             counter: 0,
             random: StdRng::seed_from_u64(seed),
             reports: Vec::new(),
             faults: Vec::new(),
         })
+    }
+
+    /// How long voice was under way, over all talks.
+    pub fn delays(&self) -> &Delays {
+        self.log.delays()
     }
 
     /// Ends every call soon: CANCEL for what rings, BYE for what talks.
@@ -125,7 +133,7 @@ impl World {
                     Some(leg) => {
                         if let Some(voice) = self.legs.get_mut(&leg).and_then(|s| s.voice.as_mut())
                         {
-                            voice.listen();
+                            voice.listen(&mut self.log);
                         }
                     }
                     None => self.read_sip(event.data() as usize),
@@ -193,7 +201,7 @@ impl World {
                 }
                 Timer::Speak(id) => {
                     if let Some(voice) = self.legs.get_mut(&id).and_then(|s| s.voice.as_mut()) {
-                        voice.speak();
+                        voice.speak(&mut self.log);
                         self.set(at + PTIME, Timer::Speak(id));
                     }
                 }
@@ -207,6 +215,7 @@ impl World {
             let tag = slot.leg.get().core().dialog.local_tag.clone();
             self.by_tag.remove(&tag);
             self.speakers.remove(&slot.ssrc);
+            self.log.forget(slot.ssrc);
             if let Some(opened) = slot.opened_by {
                 self.by_branch.remove(&opened);
             }
@@ -261,7 +270,7 @@ impl World {
     fn report(&mut self, id: u64) {
         let Some(slot) = self.legs.get_mut(&id) else { return };
         let Some(mut voice) = slot.voice.take() else { return };
-        voice.listen();
+        voice.listen(&mut self.log);
         let leg = slot.leg.get();
         let core = leg.core();
         let heard = voice.heard().clone();

@@ -1,0 +1,96 @@
+//! `loadtest`: starts a `tensou serve` of its own, calls it with SIPp and simulated phones, and
+//! reports what it did and what it cost.
+
+mod addresses;
+mod case;
+mod case_file;
+mod http;
+mod load;
+mod machine;
+mod process;
+mod raw;
+mod report;
+mod rtp;
+mod server;
+mod sipp;
+mod svg;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Load and conformance tests of a `tensou serve` that it starts itself.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command needs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// The program under test
+    #[arg(long, global = true, default_value = "target/release/tensou", value_name = "FILE")]
+    pub(crate) server: PathBuf,
+    /// Where reports are written
+    #[arg(long, global = true, default_value = "loadtest/results", value_name = "DIR")]
+    pub(crate) results: PathBuf,
+    /// Where the scenario directories are
+    #[arg(long, global = true, default_value = "loadtest/scenarios", value_name = "DIR")]
+    pub(crate) scenarios: PathBuf,
+    /// Keeps the working folder with every log
+    #[arg(long, global = true)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one scenario directory
+    Case {
+        /// The directory
+        dir: PathBuf,
+    },
+    /// Runs every scenario directory
+    Cases {
+        /// Only those whose path contains this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
+    /// Calls through a hunt group of three: one answers, two are told to stop
+    Calls(load::CallsArgs),
+    /// Raises the rate step by step and reports the cost of a call
+    Ramp(load::RampArgs),
+    /// Many streams of voice: loss, order, latency and the cost of a packet
+    Rtp(rtp::RtpArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Case { dir } => case::run_all(&cli.common, std::slice::from_ref(dir)),
+        Command::Cases { only } => case::find(&cli.common.scenarios, only.as_deref())
+            .and_then(|dirs| case::run_all(&cli.common, &dirs)),
+        Command::Calls(args) => load::calls(&cli.common, args),
+        Command::Ramp(args) => load::ramp(&cli.common, args),
+        Command::Rtp(args) => rtp::run(&cli.common, args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// A number of seconds, with a fraction where wanted.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text} is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
