@@ -236,3 +236,18 @@ fn a_forgotten_user_has_no_phone() {
     assert_eq!(bindings.forget(&Key::from("101")).len(), 1);
     assert_eq!((bindings.of("101"), bindings.next_expiry()), (&[][..], None));
 }
+
+#[test]
+fn a_flow_is_known_while_a_phone_is_bound_to_it() {
+    let mut bindings = Bindings::default();
+    register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>, <sip:c@d>"]).unwrap();
+    assert!(bindings.is_from(flow(HOME)));
+    assert!(!bindings.is_from(flow("192.0.2.1:5061")), "another port is another phone");
+    let moved = Phone { remote: MOBILE, ..DESK };
+    register(&mut bindings, 5, moved, 2, &["Contact: <sip:a@b>;expires=60"]).unwrap();
+    assert!(bindings.is_from(flow(HOME)) && bindings.is_from(flow(MOBILE)));
+    bindings.expire(at(65));
+    assert!(bindings.is_from(flow(HOME)) && !bindings.is_from(flow(MOBILE)));
+    register(&mut bindings, 70, moved, 3, &["Contact: *", "Expires: 0"]).unwrap();
+    assert!(!bindings.is_from(flow(HOME)));
+}
