@@ -19,6 +19,7 @@ use crate::sip::transaction::timers::T1;
 use crate::sip::transaction::{ClientHandle, Failure, Owner};
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
+use crate::wheel::TimerId;
 
 /// How often channel use is reported, at most.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub struct Engine {
     /// Calls by their relay session.
     pub(crate) sessions: std::collections::BTreeMap<SessionId, CallHandle>,
     reporting: bool,
+    /// Wakes for the next binding that expires.
+    pub(crate) expiry: Option<TimerId>,
 }
 
 impl Engine {
@@ -40,6 +43,7 @@ impl Engine {
             calls: Arena::new(),
             sessions: std::collections::BTreeMap::new(),
             reporting: false,
+            expiry: None,
         }
     }
 

@@ -145,19 +145,18 @@ impl Engine {
 
     /// Sets the timer for the next binding that expires.
     fn watch_expiry(&mut self) {
+        self.core.io.disarm(self.expiry.take());
         if let Some(at) = self.core.registrar.next_expiry() {
-            self.core.io.wheel.arm(at, TimerKey::Registrar);
+            self.expiry = Some(self.core.io.wheel.arm(at, TimerKey::Registrar));
         }
     }
 
     pub(crate) fn expire_phones(&mut self) {
         let gone = self.core.registrar.expire(self.core.io.now.mono);
-        if gone.is_empty() {
-            return;
-        }
         for (user, binding) in &gone {
             self.tell_unregistered(user, binding);
         }
+        self.expiry = None;
         self.watch_expiry();
     }
 
@@ -174,5 +173,6 @@ impl Engine {
                 }
             }
         }
+        self.watch_expiry();
     }
 }

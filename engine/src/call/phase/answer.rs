@@ -14,11 +14,9 @@ use crate::event::Event;
 use crate::id::LegNumber;
 use crate::sdp::{Sdp, codec_in_common};
 use crate::sip::syntax::Message;
-use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::{T1, T2};
+use crate::sip::transaction::{CancelReason, ServerHandle};
 use crate::timer::CallTimer;
-
-use super::early::ELSEWHERE;
 
 /// RFC 3261 13.3.1.4: how long a 2xx is resent before its ACK is given up.
 const ACK_PATIENCE: Duration = T1.saturating_mul(64);
@@ -76,7 +74,7 @@ impl Call {
         }
         for other in 1..self.legs.len() as u16 {
             if other != leg && self.leg(other).state == LegState::Calling {
-                self.cancel_leg(core, other, Cause::AnsweredElsewhere, ELSEWHERE);
+                self.cancel_leg(core, other, Cause::AnsweredElsewhere, CancelReason::Elsewhere);
             }
         }
         self.phase = Phase::Talking(Talking { with: leg, exchanges: Vec::new() });

@@ -1,6 +1,6 @@
 //! Before the answer: ringing, early media, and branches that fail.
 
-use crate::call::compose::{Answer, SDP, answer, reason_line};
+use crate::call::compose::{Answer, SDP, answer};
 use crate::call::leg::Invite;
 use crate::call::{A, Call, LegState, Phase};
 use crate::cause::Cause;
@@ -8,15 +8,13 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
 use crate::sip::syntax::{HeaderId, Message};
-use crate::sip::transaction::ClientHandle;
+use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
 
 use super::admit::REPEAT_RINGING;
 
 /// RFC 3261 9.1: how long a cancelled INVITE may stay without a final answer.
 const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(32);
-/// RFC 3326: what losers of a hunt are told.
-pub(super) const ELSEWHERE: &str = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl Call {
     /// An answer to the INVITE of a callee leg.
@@ -164,7 +162,7 @@ impl Call {
         let rang = self.leg(leg).ringing;
         let cause = if rang { Cause::NoAnswer } else { Cause::Timeout };
         let place = self.leg(leg).place;
-        self.cancel_leg(core, leg, cause, &reason_line(19));
+        self.cancel_leg(core, leg, cause, CancelReason::Q850(19));
         self.lose_early_media(core, leg);
         if !self.branch_still_rings(place) {
             // Nobody picked up: for the caller that is no answer, whether it rang audibly or not.
@@ -174,7 +172,13 @@ impl Call {
     }
 
     /// Cancels a callee leg that has no final answer.
-    pub(super) fn cancel_leg(&mut self, core: &mut Core, leg: u16, cause: Cause, reason: &str) {
+    pub(super) fn cancel_leg(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        cause: Cause,
+        reason: CancelReason,
+    ) {
         let Some(client) = self.leg(leg).sent_invite() else { return };
         core.io.disarm(self.leg_mut(leg).timer.take());
         let now = core.io.now.wall;
@@ -184,7 +188,7 @@ impl Call {
             record.ended_at = now;
         }
         core.io.event(Event::LegEnded { call: self.id, leg: LegNumber(leg), sip_status: 487 });
-        if core.transactions.cancel(&mut core.io, client, reason.trim_end()) {
+        if core.transactions.cancel(&mut core.io, client, reason) {
             self.leg_mut(leg).state = LegState::Cancelling;
             let timer = core.io.arm(CANCEL_PATIENCE, self.timer(CallTimer::CancelOver { leg }));
             self.leg_mut(leg).timer = Some(timer);

@@ -12,10 +12,8 @@ use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::media::{SessionId, SideCounters};
 use crate::sip::syntax::Message;
-use crate::sip::transaction::ClientHandle;
+use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
-
-use super::early::ELSEWHERE;
 
 /// How long a record waits for the last answers of cancelled legs.
 const RECORD_PATIENCE: Duration = Duration::from_secs(4);
@@ -51,12 +49,10 @@ impl Call {
         }
         self.phase = Phase::Ended;
         self.end_caller(core, status, q850);
-        let losers = if cause == Cause::Cancelled { "" } else { ELSEWHERE };
         for leg in 1..self.legs.len() as u16 {
             match self.leg(leg).state {
                 LegState::Calling => {
-                    let reason = if self.record.answered.is_some() { losers } else { "" };
-                    self.cancel_leg(core, leg, cause, reason);
+                    self.cancel_leg(core, leg, cause, CancelReason::Caller);
                 }
                 LegState::Up => self.send_bye(core, leg, q850),
                 LegState::Cancelling | LegState::Leaving | LegState::Gone => {}

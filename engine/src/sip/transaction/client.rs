@@ -6,7 +6,9 @@ use crate::sip::syntax::{HeaderId, Message, Method, Start};
 use crate::sip::token::Branch;
 use crate::timer::TimerKey;
 
-use super::layer::{Cancel, Client, ClientHandle, ClientMachine, Owner, Timers, Transactions};
+use super::layer::{
+    Cancel, CancelReason, Client, ClientHandle, ClientMachine, Owner, Timers, Transactions,
+};
 use super::{Effect, Failure, Timer, invite_client, non_invite_client};
 
 impl Transactions {
@@ -48,13 +50,13 @@ impl Transactions {
     }
 
     /// Cancels an INVITE, now or when its first provisional answer comes (RFC 3261 9.1).
-    /// `reason` is a whole Reason header line, or empty. False when it has its final answer.
-    pub(crate) fn cancel(&mut self, io: &mut Io, at: ClientHandle, reason: &str) -> bool {
+    /// False when it has its final answer.
+    pub(crate) fn cancel(&mut self, io: &mut Io, at: ClientHandle, reason: CancelReason) -> bool {
         let Some(client) = self.clients.get_mut(at) else { return false };
         let ClientMachine::Invite(state) = client.machine else { return false };
         match state {
             invite_client::State::Calling { .. } => {
-                client.cancel = Cancel::Wanted;
+                client.cancel = Cancel::Wanted(reason);
                 true
             }
             invite_client::State::Proceeding => {
@@ -72,7 +74,7 @@ impl Transactions {
         self.drive_invite_client(io, at, invite_client::Input::Abandon);
     }
 
-    fn send_cancel(&mut self, io: &mut Io, at: ClientHandle, reason: &str) {
+    fn send_cancel(&mut self, io: &mut Io, at: ClientHandle, reason: CancelReason) {
         let Some(client) = self.clients.get(at) else { return };
         if matches!(client.cancel, Cancel::Sent(_)) {
             return;
@@ -113,7 +115,8 @@ impl Transactions {
                 100..=199 => non_invite_client::Input::Provisional,
                 _ => non_invite_client::Input::Final,
             };
-            return self.drive_non_invite_client(io, at, input).then(|| self.owner(at)).flatten();
+            let owner = self.owner(at);
+            return if self.drive_non_invite_client(io, at, input) { owner } else { None };
         }
         let input = match status {
             100..=199 => invite_client::Input::Provisional,
@@ -124,21 +127,24 @@ impl Transactions {
             let client = self.clients.get_mut(at)?;
             if let (None, Some(invite)) = (&client.ack, &client.request) {
                 let to = msg.first(HeaderId::To);
-                client.ack = Some(io.compose(|out| derive("ACK", invite, to, "", out)));
+                client.ack =
+                    Some(io.compose(|out| derive("ACK", invite, to, CancelReason::Caller, out)));
             }
         }
+        // Read first: on a reliable transport the same step delivers and destroys.
+        let owner = self.owner(at);
         let deliver = self.drive_invite_client(io, at, input);
-        if self.clients.get(at).is_some_and(|client| client.cancel == Cancel::Wanted)
-            && (100..200).contains(&status)
+        if (100..200).contains(&status)
+            && let Some(Cancel::Wanted(reason)) = self.clients.get(at).map(|client| client.cancel)
         {
-            self.send_cancel(io, at, "");
+            self.send_cancel(io, at, reason);
         }
         if status >= 200
             && let Some(client) = self.clients.get_mut(at)
         {
             client.request = None;
         }
-        deliver.then(|| self.owner(at)).flatten()
+        if deliver { owner } else { None }
     }
 
     fn owner(&self, at: ClientHandle) -> Option<(Owner, ClientHandle)> {
@@ -158,7 +164,7 @@ impl Transactions {
             (ClientMachine::Invite(_), Method::Invite) => Some((at, true)),
             (ClientMachine::Invite(_), Method::Cancel) => match client.cancel {
                 Cancel::Sent(cancel) => Some((cancel, false)),
-                Cancel::No | Cancel::Wanted => None,
+                Cancel::No | Cancel::Wanted(_) => None,
             },
             (ClientMachine::NonInvite(_), Method::Invite | Method::Cancel) => None,
             (ClientMachine::NonInvite(_), _) => Some((at, false)),
@@ -295,7 +301,7 @@ impl Transactions {
 
 /// Makes the CANCEL of an INVITE (RFC 3261 9.1) or the ACK to its failure (17.1.1.3): its
 /// Request-URI, top Via, From, To, Call-ID, CSeq number and Route headers.
-fn derive(method: &str, invite: &[u8], to: Option<&[u8]>, extra: &str, out: &mut Vec<u8>) {
+fn derive(method: &str, invite: &[u8], to: Option<&[u8]>, reason: CancelReason, out: &mut Vec<u8>) {
     // Our own request: it parses.
     let Ok(msg) = Message::parse_datagram(invite) else { return };
     let Start::Request { uri, .. } = msg.start() else { return };
@@ -320,9 +326,6 @@ fn derive(method: &str, invite: &[u8], to: Option<&[u8]>, extra: &str, out: &mut
     for route in msg.all(HeaderId::Route) {
         line(&[b"Route: ", route]);
     }
-    if !extra.is_empty() {
-        line(&[extra.as_bytes()]);
-    }
-    line(&[b"Content-Length: 0"]);
-    line(&[]);
+    reason.write(out);
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }

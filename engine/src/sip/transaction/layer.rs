@@ -50,11 +50,35 @@ pub(super) enum ClientMachine {
     NonInvite(non_invite_client::State),
 }
 
+/// Why an INVITE is cancelled, for its Reason header (RFC 3326).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelReason {
+    /// The caller gave up: no reason.
+    Caller,
+    /// Another callee answered.
+    Elsewhere,
+    /// This Q.850 cause.
+    Q850(u8),
+}
+
+impl CancelReason {
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        match self {
+            CancelReason::Caller => {}
+            CancelReason::Elsewhere => out
+                .extend_from_slice(b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"),
+            CancelReason::Q850(cause) => {
+                out.extend_from_slice(format!("Reason: Q.850;cause={cause}\r\n").as_bytes());
+            }
+        }
+    }
+}
+
 /// RFC 3261 9.1: a CANCEL waits for a provisional answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cancel {
     No,
-    Wanted,
+    Wanted(CancelReason),
     Sent(ClientHandle),
 }
 

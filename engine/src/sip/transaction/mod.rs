@@ -20,7 +20,7 @@ pub(crate) mod timers;
 use std::time::Duration;
 
 pub(crate) use head::ResponseHead;
-pub(crate) use layer::{ClientHandle, Incoming, Owner, ServerHandle, Transactions};
+pub(crate) use layer::{CancelReason, ClientHandle, Incoming, Owner, ServerHandle, Transactions};
 pub(crate) use timers::Timer;
 
 /// What one step asks of the layer, to be done in order.
