@@ -152,6 +152,11 @@ impl Dscp {
         Dscp(bits & 0x3f)
     }
 
+    /// The six bits.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// The byte for `IP_TOS` and `IPV6_TCLASS`.
     pub const fn traffic_class(self) -> u8 {
         self.0 << 2

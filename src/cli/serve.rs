@@ -1,0 +1,101 @@
+//! `tensou serve`
+
+use tensou_admin::app::people::{Account, create_user};
+use tensou_config::Loaded;
+use tensou_store::{Actor, Role, Store};
+
+use super::args::SettingsArgs;
+use super::{load, open, refused, sources, store_failure};
+use crate::failure::Failure;
+use crate::logging::{self, LogLevel};
+use crate::node::Node;
+use crate::shutdown::{Asked, Signals};
+
+/// The name of the first user.
+const FIRST_USER: &str = "admin";
+
+/// Runs a node until it is told to stop.
+pub(super) fn serve(args: &SettingsArgs) -> Result<(), Failure> {
+    let loaded = load(args)?;
+    let level = start_log(&loaded)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::register().map_err(Failure::missing)?;
+        let store = open(&loaded.settings).await?;
+        let password = first_user(&store).await?;
+        let mut node = Node::start(&loaded.settings, store).await?;
+        greet(&node, password.as_deref());
+        let failed = tokio::select! {
+            () = asked_to_stop(&mut signals, args, &level) => None,
+            failure = node.failed() => Some(failure),
+        };
+        if let Some(failure) = failed {
+            node.abandon().await;
+            return Err(failure);
+        }
+        stop(node, &mut signals).await
+    })
+}
+
+/// The log, and what the settings' reader should know.
+pub(super) fn start_log(loaded: &Loaded) -> Result<LogLevel, Failure> {
+    let level = logging::start(&loaded.settings.log).map_err(Failure::input)?;
+    for notice in &loaded.notices {
+        tracing::warn!("{notice}");
+    }
+    Ok(level)
+}
+
+/// The threads of everything but the engine and the relay.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(Failure::missing)
+}
+
+/// With an empty database, adds a user who may do everything; the password is known to nobody
+/// else.
+pub(super) async fn first_user(store: &Store) -> Result<Option<String>, Failure> {
+    if store.count_users().await.map_err(store_failure)? > 0 {
+        return Ok(None);
+    }
+    let account = Account::new(FIRST_USER, Role::Admin);
+    let password = create_user(store, &Actor::system(), account).await.map_err(refused)?;
+    Ok(Some(password.reveal().to_owned()))
+}
+
+fn greet(node: &Node, password: Option<&str>) {
+    println!("Web UI: http://{}/", node.admin_address());
+    if let Some(password) = password {
+        println!("First sign-in: user {FIRST_USER}, one-time password {password}");
+    }
+}
+
+/// Returns when the process is to end; until then SIGHUP rereads the log level.
+async fn asked_to_stop(signals: &mut Signals, args: &SettingsArgs, level: &LogLevel) {
+    while signals.next().await == Asked::Reload {
+        let reread = tensou_config::load(&sources(args));
+        let set = reread
+            .map_err(Failure::inputs)
+            .and_then(|loaded| level.set(&loaded.settings.log.level).map_err(Failure::input));
+        match set {
+            Ok(()) => tracing::info!("the log level was read again"),
+            Err(failure) => tracing::error!("the log level stays: {failure}"),
+        }
+    }
+}
+
+/// Drains and ends the node; a second signal ends at once.
+pub(super) async fn stop(node: Node, signals: &mut Signals) -> Result<(), Failure> {
+    let backlog = node.backlog();
+    tokio::select! {
+        () = node.shut_down() => Ok(()),
+        () = signals.stop() => match backlog.len() {
+            0 => Ok(()),
+            waiting => Err(Failure::missing(anyhow::anyhow!(
+                "ended at once: {waiting} call records had not reached the database"
+            ))),
+        },
+    }
+}

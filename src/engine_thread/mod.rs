@@ -1,0 +1,338 @@
+//! The one thread that owns the engine and its UDP sockets.
+//!
+//! It reads its sockets in batches, handles each datagram, sends what came of it in batches, and
+//! sleeps until the next datagram or timer. It takes no lock, waits for nobody and shares nothing
+//! but queues and plain counters with the rest of the process.
+
+mod control;
+mod outbox;
+mod pace;
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as ControlQueue, TryRecvError};
+use std::time::Duration;
+
+use tensou_engine::media::MediaEvent;
+use tensou_engine::route::Snapshot;
+use tensou_engine::{
+    Cdr, Engine, EngineConfig, Flow, Input, ListenerId, Now, Output, Timestamp, Transport,
+};
+
+use crate::cdr_queue::CdrSender;
+use crate::clock::Clock;
+use crate::events::EventSender;
+use crate::gauges::Gauges;
+use crate::media_link::MediaLink;
+use crate::resolver::QuestionSender;
+use crate::sys::{BATCH, Poller, Receiver, Sender, Waker};
+
+pub(crate) use control::{Control, EngineHandle};
+use outbox::{Outbox, Unsent};
+use pace::{Pace, Pause};
+
+/// Counters are copied for others this often; it bounds the longest sleep too.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Batches taken from one socket before timers and the other sockets get their turn.
+const BATCHES_PER_LOOK: usize = 16;
+
+/// What the thread is made of.
+pub(crate) struct Parts {
+    /// The engine's configuration; its listeners are `sockets`, in this order.
+    pub(crate) config: EngineConfig,
+    /// The first provisioning.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Bound, tuned sockets.
+    pub(crate) sockets: Vec<UdpSocket>,
+    /// To the relay.
+    pub(crate) media: MediaLink,
+    /// Records.
+    pub(crate) cdrs: CdrSender,
+    /// Events.
+    pub(crate) events: EventSender,
+    /// Names to look up.
+    pub(crate) questions: QuestionSender,
+    /// Counters for others.
+    pub(crate) gauges: Arc<Gauges>,
+}
+
+/// What the thread leaves when it ends.
+pub(crate) struct Remains {
+    /// Records that found no room in the ring.
+    pub(crate) cdrs: VecDeque<Box<Cdr>>,
+}
+
+/// The running thread.
+pub(crate) struct EngineThread {
+    /// Reaches it.
+    pub(crate) handle: EngineHandle,
+    join: std::thread::JoinHandle<Remains>,
+}
+
+impl EngineThread {
+    /// Starts it. `ended` is dropped when it ends, for whatever reason.
+    pub(crate) fn start(
+        parts: Parts,
+        ended: tokio::sync::oneshot::Sender<()>,
+    ) -> io::Result<EngineThread> {
+        let waker = Arc::new(Waker::new()?);
+        let poller = Poller::new()?;
+        poller.add(&*waker)?;
+        poller.add(&parts.media)?;
+        for socket in &parts.sockets {
+            poller.add(socket)?;
+        }
+        let (handle, control) = control::control_queue(Arc::clone(&waker));
+        let join = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            let _ended = ended;
+            Looper::new(parts, control, waker, poller).run()
+        })?;
+        Ok(EngineThread { handle, join })
+    }
+
+    /// Waits for its end; `None` when it panicked.
+    pub(crate) fn join(self) -> Option<Remains> {
+        self.join.join().ok()
+    }
+}
+
+struct Looper {
+    clock: Clock,
+    engine: Engine,
+    sockets: Vec<(UdpSocket, Outbox)>,
+    sender: Sender,
+    media: MediaLink,
+    /// What the relay answered and the engine has not heard yet.
+    answers: VecDeque<MediaEvent>,
+    cdrs: CdrSender,
+    events: EventSender,
+    questions: QuestionSender,
+    gauges: Arc<Gauges>,
+    control: ControlQueue<Control>,
+    waker: Arc<Waker>,
+    poller: Poller,
+    pace: Pace,
+    next_report: Timestamp,
+    dropped: u64,
+    /// Peers that could not be reached, by socket, and that the engine has not heard of yet.
+    unreached: Vec<(usize, SocketAddr)>,
+}
+
+impl Looper {
+    fn new(
+        parts: Parts,
+        control: ControlQueue<Control>,
+        waker: Arc<Waker>,
+        poller: Poller,
+    ) -> Self {
+        let clock = Clock::start();
+        Looper {
+            engine: Engine::new(parts.config, parts.snapshot),
+            sockets: parts.sockets.into_iter().map(|socket| (socket, Outbox::new())).collect(),
+            sender: Sender::new(),
+            media: parts.media,
+            answers: VecDeque::new(),
+            cdrs: parts.cdrs,
+            events: parts.events,
+            questions: parts.questions,
+            gauges: parts.gauges,
+            control,
+            waker,
+            poller,
+            pace: Pace::new(clock.now().mono),
+            next_report: Timestamp::ZERO,
+            dropped: 0,
+            unreached: Vec::new(),
+            clock,
+        }
+    }
+
+    fn run(mut self) -> Remains {
+        let mut receiver = Receiver::new();
+        loop {
+            let errors = self.pause();
+            if self.take_control() {
+                break;
+            }
+            self.take_media();
+            for at in 0..self.sockets.len() {
+                if errors {
+                    self.take_errors(at, &mut receiver);
+                }
+                self.take_datagrams(at, &mut receiver);
+            }
+            self.tick();
+            self.flush();
+            self.cdrs.pump();
+        }
+        self.flush();
+        self.report();
+        Remains { cdrs: self.cdrs.into_overflow() }
+    }
+
+    fn report(&mut self) {
+        self.gauges.store(self.engine.counters());
+        self.media.report();
+    }
+
+    /// Sleeps until there is something to do; true when a socket has errors to tell.
+    fn pause(&mut self) -> bool {
+        let now = self.clock.now().mono;
+        if now >= self.next_report {
+            self.report();
+            self.next_report = now + REPORT_EVERY;
+        }
+        let due =
+            self.engine.poll_timeout().map_or(self.next_report, |it| it.min(self.next_report));
+        match self.pace.pause(now, due.since(now)) {
+            Pause::Wait(longest) => {
+                let errors = self.poller.wait(longest);
+                self.waker.clear();
+                errors
+            }
+            Pause::Rest(rest) => {
+                std::thread::sleep(rest);
+                false
+            }
+        }
+    }
+
+    /// Carries out what the process asks; true when it asks to stop.
+    fn take_control(&mut self) -> bool {
+        loop {
+            let control = match self.control.try_recv() {
+                Ok(control) => control,
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            };
+            let now = self.clock.now();
+            match control {
+                Control::Command(command) => self.engine.handle(now, Input::Command(command)),
+                Control::Snapshot(snapshot) => self.engine.handle(now, Input::Snapshot(snapshot)),
+                Control::Resolved { query, addresses } => {
+                    self.engine.handle(now, Input::Resolved { query, addresses: &addresses });
+                }
+                Control::Stop => return true,
+            }
+            self.settle(now);
+        }
+    }
+
+    fn take_media(&mut self) {
+        while let Some(event) = self.media.poll() {
+            let now = self.clock.now();
+            self.engine.handle(now, Input::Media(event));
+            self.settle(now);
+        }
+    }
+
+    fn take_datagrams(&mut self, at: usize, receiver: &mut Receiver) {
+        for _ in 0..BATCHES_PER_LOOK {
+            let Some((socket, _)) = self.sockets.get(at) else { return };
+            let count = match receiver.receive(socket) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // The kernel reports an ICMP error once here; which peer it was stands in the
+                // error queue.
+                Err(_) => return self.take_errors(at, receiver),
+            };
+            self.pace.took(count);
+            // One reading for the batch: it is handled in well under a millisecond, the
+            // precision of records.
+            let now = self.clock.now();
+            for (remote, bytes) in (0..count).filter_map(|place| receiver.datagram(place)) {
+                let flow = flow(at, remote);
+                self.engine.handle(now, Input::Datagram { flow, bytes });
+                self.settle(now);
+            }
+            if count < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn take_errors(&mut self, at: usize, receiver: &mut Receiver) {
+        let Some((socket, _)) = self.sockets.get(at) else { return };
+        let Ok(count) = receiver.receive_errors(socket) else { return };
+        for (remote, _) in (0..count).filter_map(|place| receiver.datagram(place)) {
+            self.unreachable(at, remote);
+        }
+    }
+
+    fn unreachable(&mut self, at: usize, remote: SocketAddr) {
+        let now = self.clock.now();
+        self.engine.handle(now, Input::Unreachable { flow: flow(at, remote) });
+        self.settle(now);
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        if self.engine.poll_timeout().is_some_and(|due| due <= now.mono) {
+            self.engine.handle(now, Input::Tick);
+            self.settle(now);
+        }
+    }
+
+    /// Drains the engine, and tells it what the relay answered, until both are silent.
+    fn settle(&mut self, now: Now) {
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                self.carry_out(output);
+            }
+            let Some(event) = self.answers.pop_front() else { return };
+            self.engine.handle(now, Input::Media(event));
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Transmit { flow, bytes } => {
+                if let Some((_, outbox)) = self.sockets.get_mut(usize::from(flow.listener.0)) {
+                    outbox.push(flow.remote, bytes);
+                    if outbox.is_full() {
+                        self.flush_one(usize::from(flow.listener.0));
+                    }
+                }
+            }
+            Output::Resolve { query, host } => self.questions.ask(query, host),
+            Output::Media(command) => self.answers.extend(self.media.carry_out(command)),
+            Output::Cdr(cdr) => self.cdrs.push(cdr),
+            Output::Event(event) => self.events.push(event),
+        }
+    }
+
+    /// Sends everything, also what the engine makes of peers that could not be reached. Those
+    /// that it tries then and that fail again are heard of in the next round.
+    fn flush(&mut self) {
+        for at in 0..self.sockets.len() {
+            self.flush_one(at);
+        }
+        if self.unreached.is_empty() {
+            return;
+        }
+        for (at, remote) in std::mem::take(&mut self.unreached) {
+            self.unreachable(at, remote);
+        }
+        for at in 0..self.sockets.len() {
+            self.flush_one(at);
+        }
+    }
+
+    fn flush_one(&mut self, at: usize) {
+        let Some((socket, outbox)) = self.sockets.get_mut(at) else { return };
+        let Unsent { unreachable, dropped } = outbox.flush(socket, &mut self.sender);
+        self.unreached.extend(unreachable.into_iter().map(|remote| (at, remote)));
+        if dropped > 0 {
+            self.dropped += dropped;
+            tracing::warn!(dropped = self.dropped, "the socket's send buffer stayed full");
+        }
+    }
+}
+
+/// The way between our socket `at` and `remote`.
+fn flow(at: usize, remote: SocketAddr) -> Flow {
+    let listener = ListenerId(u16::try_from(at).unwrap_or(u16::MAX));
+    Flow { listener, transport: Transport::Udp, remote, connection: 0 }
+}

@@ -1,0 +1,93 @@
+//! How long the engine's thread rests between two looks at its sockets.
+//!
+//! A thread that is woken for every datagram pays a context switch and two system calls for each.
+//! Under load it is cheaper to rest for a moment and take what has gathered: one `recvmmsg` then
+//! brings many. Below the threshold nothing is delayed.
+
+use std::time::Duration;
+
+use tensou_engine::Timestamp;
+
+/// Messages per second from which resting pays: below it a rest brings less than two datagrams.
+const BUSY_RATE: u64 = 2_000;
+/// The rest. A call's set-up passes the engine about six times, so this adds a few milliseconds
+/// to it, which no caller hears and no timer of RFC 3261 (T1 = 500 ms) notices.
+const REST: Duration = Duration::from_micros(900);
+/// The rate is measured over windows of this length; shorter ones mistake a burst for load.
+const WINDOW: Duration = Duration::from_millis(50);
+
+/// What to do before the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Sleep until something arrives, at most this long.
+    Wait(Duration),
+    /// Rest this long, then look without asking whether something is there.
+    Rest(Duration),
+}
+
+/// Measures the rate of messages.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window_start: Timestamp,
+    messages: u64,
+    busy: bool,
+}
+
+impl Pace {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Pace { window_start: now, messages: 0, busy: false }
+    }
+
+    /// `count` messages were taken.
+    pub(super) fn took(&mut self, count: usize) {
+        self.messages += count as u64;
+    }
+
+    /// The pause at `now` when the next timer is due after `timer`.
+    pub(super) fn pause(&mut self, now: Timestamp, timer: Duration) -> Pause {
+        let elapsed = now.since(self.window_start);
+        if elapsed >= WINDOW {
+            let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
+            self.busy = self.messages.saturating_mul(1_000_000) / micros >= BUSY_RATE;
+            self.window_start = now;
+            self.messages = 0;
+        }
+        if self.busy { Pause::Rest(timer.min(REST)) } else { Pause::Wait(timer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_micros(millis * 1_000)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_quiet_engine_waits_for_its_sockets() {
+        let mut pace = Pace::new(at(0));
+        pace.took(50);
+        assert_eq!(pace.pause(at(50), SECOND), Pause::Wait(SECOND));
+    }
+
+    #[test]
+    fn a_busy_engine_rests_and_never_beyond_its_next_timer() {
+        let mut pace = Pace::new(at(0));
+        pace.took(100);
+        assert_eq!(pace.pause(at(50), SECOND), Pause::Rest(REST));
+        let soon = Duration::from_micros(10);
+        assert_eq!(pace.pause(at(51), soon), Pause::Rest(soon));
+    }
+
+    #[test]
+    fn it_waits_again_once_the_load_is_gone() {
+        let mut pace = Pace::new(at(0));
+        pace.took(1_000);
+        assert_eq!(pace.pause(at(50), SECOND), Pause::Rest(REST));
+        assert_eq!(pace.pause(at(60), SECOND), Pause::Rest(REST));
+        assert_eq!(pace.pause(at(100), SECOND), Pause::Wait(SECOND));
+    }
+}

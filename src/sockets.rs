@@ -1,0 +1,125 @@
+//! The SIP sockets of a node and the address that each tells its peers.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use tensou_config::{Advertise, Host, Sip, SipTransport};
+use tensou_engine::{Listener, Transport};
+
+use crate::sys::{bind_udp, tune_udp};
+
+/// Socket buffers: about 3,000 INVITEs, half a second of 6,000 messages/s, while the engine's
+/// thread is held up.
+const BUFFER: usize = 4 << 20;
+
+/// A bound socket and how the engine knows it.
+pub(crate) struct Bound {
+    /// The socket.
+    pub(crate) socket: UdpSocket,
+    /// Its listener.
+    pub(crate) listener: Listener,
+}
+
+/// A socket that could not be had.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "udp:{}: {}", self.address, self.error)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Binds every UDP listener of the settings.
+pub(crate) fn bind_all(sip: &Sip) -> Result<Vec<Bound>, Refused> {
+    sip.listen
+        .iter()
+        .filter(|listener| listener.transport == SipTransport::Udp)
+        .map(|listener| {
+            let address = listener.address;
+            bind(address, sip).map_err(|error| Refused { address, error })
+        })
+        .collect()
+}
+
+fn bind(address: SocketAddr, sip: &Sip) -> io::Result<Bound> {
+    let socket = bind_udp(address)?;
+    tune_udp(&socket, BUFFER, sip.dscp.traffic_class())?;
+    let address = socket.local_addr()?;
+    let (host, port) = advertised(address, sip.advertise.as_ref());
+    let listener = Listener {
+        transport: Transport::Udp,
+        address,
+        advertise_host: host.as_str().to_owned(),
+        advertise_port: port,
+    };
+    Ok(Bound { socket, listener })
+}
+
+fn advertised(address: SocketAddr, given: Option<&Advertise>) -> (Host, u16) {
+    match given {
+        Some(given) => (given.host.clone(), given.port.unwrap_or(address.port())),
+        None => (Host::from(reachable(address.ip())), address.port()),
+    }
+}
+
+/// An address at which peers reach what is bound to `bound`: itself, or for "any" that of the
+/// interface with the default route.
+pub(crate) fn reachable(bound: IpAddr) -> IpAddr {
+    if !bound.is_unspecified() {
+        return bound;
+    }
+    default_route(bound).unwrap_or(match bound {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    })
+}
+
+/// The source address that the kernel would choose towards the outside. Connecting a UDP socket
+/// looks the route up and sends nothing; the destinations are documentation addresses (RFC 5737,
+/// RFC 3849).
+fn default_route(family: IpAddr) -> Option<IpAddr> {
+    let outside: SocketAddr = match family {
+        IpAddr::V4(_) => (Ipv4Addr::new(192, 0, 2, 1), 9).into(),
+        IpAddr::V6(_) => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into(),
+    };
+    let socket = UdpSocket::bind((family, 0)).ok()?;
+    socket.connect(outside).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_address_is_advertised_as_it_is() {
+        let address: SocketAddr = "192.0.2.7:5070".parse().unwrap();
+        let (host, port) = advertised(address, None);
+        assert_eq!((host.as_str(), port), ("192.0.2.7", 5070));
+        let address: SocketAddr = "[2001:db8::7]:5070".parse().unwrap();
+        assert_eq!(advertised(address, None).0.as_str(), "[2001:db8::7]");
+    }
+
+    #[test]
+    fn the_setting_wins_and_may_leave_the_port_to_the_socket() {
+        let address: SocketAddr = "0.0.0.0:5070".parse().unwrap();
+        let given = Advertise::parse("sip.example.jp").unwrap();
+        let (host, port) = advertised(address, Some(&given));
+        assert_eq!((host.as_str(), port), ("sip.example.jp", 5070));
+        let given = Advertise::parse("sip.example.jp:6000").unwrap();
+        assert_eq!(advertised(address, Some(&given)).1, 6000);
+    }
+
+    #[test]
+    fn any_address_becomes_one_that_can_be_reached() {
+        assert!(!reachable(Ipv4Addr::UNSPECIFIED.into()).is_unspecified());
+        assert!(!reachable(Ipv6Addr::UNSPECIFIED.into()).is_unspecified());
+    }
+}
