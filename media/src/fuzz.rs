@@ -57,3 +57,39 @@ fn session(mux: bool) -> Session {
     session.set_remote(Timestamp::default(), Side::B, remote(OTHER));
     session
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_stream_only_counts(input in prop::collection::vec(any::<u8>(), 0..600)) {
+            super::rtp(&input);
+        }
+
+        #[test]
+        fn a_plausible_stream_only_counts(
+            packets in prop::collection::vec((any::<u8>(), any::<[u8; 12]>()), 0..60)
+        ) {
+            let mut input = Vec::new();
+            for (millis, mut header) in packets {
+                header[0] |= 0x80;
+                header[1] %= 4;
+                input.extend([0, 12, 0, millis]);
+                input.extend(header);
+            }
+            super::rtp(&input);
+        }
+
+        #[test]
+        fn any_datagram_finds_its_port(input in prop::collection::vec(any::<u8>(), 0..40)) {
+            super::rtcp(&input);
+        }
+
+        #[test]
+        fn any_report_finds_its_port(kind: u8, rest in prop::collection::vec(any::<u8>(), 0..40)) {
+            super::rtcp(&[&[0x80, kind][..], &rest].concat());
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub enum DropReason {
     NoPhone,
     /// The phone is not to be heard now (hold).
     NotSending,
-    /// The phone was heard, but the other one is not known yet.
+    /// The phone was heard, but the other one is not known yet or has no address to send to.
     NobodyToHear,
 }
 
@@ -128,15 +128,9 @@ impl Session {
         {
             self.sides[arrival.side.index()].reception.packet(now, &header);
         }
-        let Some(listener) = &self.sides[arrival.side.other().index()].phone else {
-            return Verdict::Drop(DropReason::NobodyToHear);
-        };
-        match kind {
-            Port::Rtp => Verdict::Relay { port: Port::Rtp, to: listener.rtp_address() },
-            Port::Rtcp if listener.muxes_rtcp() => {
-                Verdict::Relay { port: Port::Rtp, to: listener.rtp_address() }
-            }
-            Port::Rtcp => Verdict::Relay { port: Port::Rtcp, to: listener.rtcp_address() },
+        match self.sides[arrival.side.other().index()].phone {
+            Some(listener) => onward(kind, &listener),
+            None => Verdict::Drop(DropReason::NobodyToHear),
         }
     }
 
@@ -179,6 +173,18 @@ impl Session {
             phone.reopen_window(now);
         }
     }
+}
+
+/// Where a packet goes for `listener` to hear it.
+fn onward(kind: Port, listener: &Phone) -> Verdict {
+    let (port, to) = match kind {
+        Port::Rtcp if !listener.muxes_rtcp() => (Port::Rtcp, listener.rtcp_address()),
+        Port::Rtp | Port::Rtcp => (Port::Rtp, listener.rtp_address()),
+    };
+    // RFC 3264 8.4: 0.0.0.0 once meant hold, and the system would send it to this very host.
+    // A group of listeners would make an amplifier of us.
+    let nobody = to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast();
+    if nobody { Verdict::Drop(DropReason::NobodyToHear) } else { Verdict::Relay { port, to } }
 }
 
 #[cfg(test)]

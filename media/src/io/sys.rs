@@ -85,6 +85,11 @@ impl Ready {
         self.len
     }
 
+    /// More sockets may be ready than could be reported.
+    pub(super) fn is_full(&self) -> bool {
+        self.len == EVENTS
+    }
+
     /// The token of the `nth` socket found.
     pub(super) fn token(&self, nth: usize) -> Option<u64> {
         self.events.get(nth).filter(|_| nth < self.len).map(|event| event.u64)

@@ -133,9 +133,8 @@ impl Worker {
                 scanned = now;
                 self.report_silence(now);
             }
-            // A socket with more than one packet is reported again at once: only when nothing is
-            // left do packets gather, so that a burst is not stretched.
-            if pace.gathering() && ready.len() == 0 {
+            // A wait that found all it can report has left others waiting.
+            if pace.gathering() && !ready.is_full() {
                 thread::sleep(GATHER);
             }
         }

@@ -100,6 +100,17 @@ fn nothing_flows_before_both_phones_are_known() {
 }
 
 #[test]
+fn an_address_that_is_no_phones_is_never_sent_to() {
+    let mut session = talking();
+    for nowhere in ["0.0.0.0:5000", "198.51.100.2:0", "224.0.0.1:5000", "[::]:5000", "[ff02::1]:5"]
+    {
+        session.set_remote(at(0), Side::B, muxed(nowhere));
+        let verdict = sends(&mut session, Side::A, CALLER, &packet(0, 1, 160, 7));
+        assert_eq!(verdict, Verdict::Drop(DropReason::NobodyToHear), "{nowhere}");
+    }
+}
+
+#[test]
 fn a_losing_branch_is_neither_heard_nor_sent_to_any_more() {
     let mut session = talking();
     session.clear_remote(Side::B);
