@@ -322,3 +322,27 @@ impl Drop for WorkDir {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_directory_is_complete() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let operator = std::fs::read_to_string(root.join("operator.toml")).unwrap();
+        let dirs = find(&root, None).unwrap();
+        assert!(dirs.len() >= 20, "{} directories", dirs.len());
+        for dir in dirs {
+            let case = CaseFile::read(&dir).unwrap();
+            for part in &case.sipp {
+                let scenario = dir.join(&part.scenario);
+                assert!(scenario.is_file(), "{}", scenario.display());
+            }
+            for part in &case.cdr {
+                let did = format!("+81{}", part.did.trim_start_matches('0'));
+                assert!(operator.contains(&did), "{}: no DID {did}", dir.display());
+            }
+        }
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) enum Step {
     Answer(u16),
     /// Nothing at all must come for so long.
     SilenceSeconds(f64),
-    /// Waits.
+    /// Waits and passes over whatever comes.
     PauseSeconds(f64),
 }
 

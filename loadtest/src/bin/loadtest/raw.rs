@@ -20,7 +20,7 @@ pub(crate) struct Raw<'a> {
     unique: String,
     /// The last message that was expected and came.
     last: String,
-    /// First lines of everything that came, for the message of a failure.
+    /// Everything that came.
     seen: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Raw<'_> {
             seen: Vec::new(),
         };
         for step in steps {
-            raw.step(step).with_context(|| format!("{step:?}; came so far: {:#?}", raw.seen))?;
+            raw.step(step).with_context(|| format!("{step:?}; came so far: {:?}", raw.lines()))?;
         }
         Ok(())
     }
@@ -76,7 +76,8 @@ impl Raw<'_> {
                 }
             }
             Step::PauseSeconds(seconds) => {
-                std::thread::sleep(Duration::from_secs_f64(*seconds));
+                let deadline = Instant::now() + Duration::from_secs_f64(*seconds);
+                while self.receive(deadline)?.is_some() {}
             }
         }
         Ok(())
@@ -85,16 +86,21 @@ impl Raw<'_> {
     fn expect(&mut self, line: &str, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         loop {
+            let known = self.seen.len();
             let message = self.receive(deadline)?.context("it did not come")?;
-            if message.starts_with(line) {
+            let repeated = self.seen[..known].contains(&message);
+            if message.starts_with(line) && !repeated {
                 self.last = message;
                 return Ok(());
             }
-            let provisional = message.starts_with("SIP/2.0 1");
-            if !provisional && message != self.last {
+            if !repeated && !message.starts_with("SIP/2.0 1") {
                 bail!("this came instead:\n{message}");
             }
         }
+    }
+
+    fn lines(&self) -> Vec<&str> {
+        self.seen.iter().filter_map(|message| message.lines().next()).collect()
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<Option<String>> {
@@ -108,7 +114,7 @@ impl Raw<'_> {
             match self.socket.recv_from(&mut buffer) {
                 Ok((len, _)) => {
                     let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-                    self.seen.push(text.lines().next().unwrap_or_default().to_owned());
+                    self.seen.push(text.clone());
                     return Ok(Some(text));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

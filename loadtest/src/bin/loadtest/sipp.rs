@@ -65,7 +65,7 @@ impl Sipp {
             .args(["-i", &ip, "-mi", &ip, "-p", &play.here.port().to_string()])
             .args(["-m", &play.count.to_string(), "-d", &play.pause.as_millis().to_string()])
             .args(["-nostdin", "-fd", "1", "-trace_stat", "-stf", "stat.csv"])
-            .args(["-trace_err", "-error_file", "errors.log", "-trace_rtt", "-rtt_freq", "200"])
+            .args(["-trace_err", "-error_file", "errors.log", "-trace_rtt", "-rtt_freq", "1"])
             .args(["-buff_size", "8388608", "-skip_rlimit"])
             .args(&play.options)
             .current_dir(&dir)
