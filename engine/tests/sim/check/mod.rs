@@ -1,0 +1,56 @@
+//! Promises, each watched from outside by its own checker. None of them knows what scenario is
+//! played.
+
+mod connected;
+mod finals;
+mod media;
+mod outlive;
+mod quiet;
+mod records;
+mod responses;
+mod views;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tensou_engine::media::{MediaCommand, MediaEvent};
+use tensou_engine::{Cdr, Counters, Event};
+
+use crate::relay::Relay;
+use crate::text::Msg;
+use crate::ua::Ua;
+
+/// The world when everything should be over.
+pub(crate) struct End<'a> {
+    pub(crate) now: u64,
+    pub(crate) calls_held: usize,
+    pub(crate) next_wake: Option<u64>,
+    pub(crate) counters: Counters,
+    pub(crate) uas: &'a BTreeMap<String, Ua>,
+    pub(crate) relay: &'a Relay,
+    pub(crate) cdrs: &'a [Cdr],
+}
+
+/// One promise. A broken one panics.
+pub(crate) trait Check {
+    fn engine_heard(&mut self, _now: u64, _from: SocketAddr, _msg: &Msg) {}
+    fn engine_sent(&mut self, _now: u64, _to: SocketAddr, _msg: &Msg) {}
+    fn media(&mut self, _now: u64, _command: MediaCommand) {}
+    fn media_said(&mut self, _now: u64, _event: MediaEvent) {}
+    fn event(&mut self, _now: u64, _event: &Event) {}
+    fn record(&mut self, _now: u64, _cdr: &Cdr) {}
+    fn finish(&mut self, _end: &End<'_>) {}
+}
+
+pub(crate) fn all() -> Vec<Box<dyn Check>> {
+    vec![
+        Box::new(connected::Connected::default()),
+        Box::new(finals::Finals::default()),
+        Box::new(media::Media::default()),
+        Box::new(outlive::Outlive::default()),
+        Box::new(quiet::Quiet),
+        Box::new(records::Records::default()),
+        Box::new(responses::Responses::default()),
+        Box::new(views::Views),
+    ]
+}

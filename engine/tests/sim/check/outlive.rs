@@ -1,0 +1,65 @@
+//! No leg outlives its call: after its record nobody is invited, and after the timers of RFC
+//! 3261 nobody is asked anything.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tensou_engine::{CallId, Event};
+
+use super::{Check, End};
+use crate::text::Msg;
+
+/// A BYE may have to wait 64*T1 for an ACK, and is then resent for as long.
+const LAST_WORD: u64 = 2 * 32_000_000 + 1_000_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Outlive {
+    /// Invited within this step, to be matched with the event that follows.
+    fresh: Vec<String>,
+    call_of: BTreeMap<String, CallId>,
+    ended: BTreeMap<CallId, u64>,
+}
+
+impl Check for Outlive {
+    fn engine_sent(&mut self, now: u64, _to: SocketAddr, msg: &Msg) {
+        if msg.status().is_some() {
+            return;
+        }
+        if msg.method() == "INVITE" && msg.to_tag().is_none() {
+            self.fresh.push(msg.call_id().to_owned());
+            return;
+        }
+        let Some(call) = self.call_of.get(msg.call_id()) else { return };
+        let Some(ended) = self.ended.get(call) else { return };
+        let method = msg.method();
+        assert!(now - ended <= LAST_WORD, "{method} {} after its call", now - ended);
+    }
+
+    fn event(&mut self, now: u64, event: &Event) {
+        match event {
+            Event::LegDialled { call, .. } => {
+                assert!(!self.ended.contains_key(call), "dialled after the end at {now}");
+                for call_id in self.fresh.drain(..) {
+                    self.call_of.insert(call_id, *call);
+                }
+            }
+            Event::CallEnded { call, .. } => {
+                assert!(self.ended.insert(*call, now).is_none(), "ended twice at {now}");
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, end: &End<'_>) {
+        for (place, ua) in end.uas {
+            for session in &ua.sessions {
+                assert!(
+                    !session.alive(),
+                    "at {place} a leg is left {:?}: {:?}",
+                    session.state,
+                    session.facts
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Who rings, who wins, and what the others are told.
+
+use tensou_engine::{CallResult, EndedBy};
+
+use crate::office::{DIRECT, NIGHT, SALES};
+use crate::session::State;
+use crate::sim::{Sim, secs};
+use crate::ua::Act;
+
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+#[test]
+fn the_first_to_answer_wins_and_the_others_are_told_why() {
+    let mut sim = Sim::new();
+    let call = sim.call("03-1111-2222").rings(&["sato", "suzuki"]).answered_by("sato");
+    let suzuki = call.sim.leg("suzuki");
+    assert_eq!(suzuki.state, State::Ended);
+    assert_eq!(suzuki.facts.cancel.as_ref().unwrap().header("Reason"), ELSEWHERE);
+    let cdr = call.waits(secs(60)).caller_hangs_up();
+    assert_eq!(cdr.result, CallResult::Answered);
+    assert_eq!(cdr.ended_by, EndedBy::Caller);
+    assert_eq!(cdr.answered_by.unwrap().as_str(), "sato");
+    assert_eq!(cdr.legs[1].sip_status, 487);
+    assert!((60..61).contains(&cdr.duration.as_secs()), "{:?}", cdr.duration);
+}
+
+#[test]
+fn an_answer_that_crosses_the_cancel_is_acknowledged_and_ended() {
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]);
+    call.sim.quirks("suzuki").deaf_to_cancel = true;
+    let call = call.answered_by("sato").then("suzuki", Act::Answer);
+    let suzuki = call.sim.leg("suzuki");
+    assert_eq!(suzuki.state, State::Ended);
+    assert!(suzuki.facts.acked.is_some() && suzuki.facts.bye_heard.is_some());
+    let cdr = call.hung_up_by("sato");
+    assert_eq!(cdr.ended_by, EndedBy::Callee);
+}
+
+#[test]
+fn two_phones_behind_one_number_both_answer_and_one_stays() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).then("sato", Act::Fork);
+    let (twin, first) = (call.sim.leg("sato").at, 0);
+    assert_ne!(twin, first);
+    assert_eq!(call.caller().state, State::Up);
+    let carrier = &mut call.sim.world;
+    carrier.at(crate::office::CARRIER, |ua, out| ua.sessions[0].acts(&Act::Answer, out));
+    let call = call.waits(secs(1));
+    let legs = &call.sim.world.uas[crate::office::CARRIER].sessions;
+    assert_eq!((legs[0].state, legs[1].state), (State::Ended, State::Up));
+    assert!(legs[0].facts.bye_heard.is_some());
+    call.caller_hangs_up();
+}
+
+#[test]
+fn a_sequential_group_goes_on_after_ring_time_and_delay_and_overflows() {
+    let mut sim = Sim::new();
+    let call = sim.call(NIGHT).rings(&["sato"]).nobody_rings("suzuki").waits(secs(10));
+    assert!(call.sim.leg("sato").facts.cancel.is_some());
+    let call = call.nobody_rings("suzuki").waits(secs(2)).rings(&["suzuki"]);
+    let call = call.refused_by("suzuki", 486).rings(&["tanaka"]).answered_by("tanaka");
+    let cdr = call.caller_hangs_up();
+    assert_eq!(cdr.answered_by.unwrap().as_str(), "tanaka");
+    let statuses: Vec<u16> = cdr.legs.iter().map(|leg| leg.sip_status).collect();
+    assert_eq!(statuses, [487, 486, 200]);
+}

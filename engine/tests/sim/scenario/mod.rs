@@ -1,0 +1,3 @@
+//! One behaviour each, in fine weather.
+
+mod hunting;

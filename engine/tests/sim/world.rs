@@ -1,0 +1,315 @@
+//! Time, the network and everybody on it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tensou_engine::media::MediaEvent;
+use tensou_engine::route::{Provisioning, Snapshot};
+use tensou_engine::{
+    Cdr, Engine, EngineConfig, Event, Flow, Input, Listener, ListenerId, MediaConfig, Now,
+    OperatorCommand, Output, Timestamp, Transport, UnknownPeer, WallTime,
+};
+
+use crate::check::{self, Check, End};
+use crate::office::ENGINE;
+use crate::relay::Relay;
+use crate::rng::Rng;
+use crate::text::Msg;
+use crate::ua::{Alarm, Out, Ua};
+
+/// 2026-11-18, when the simulated clock is at zero.
+pub(crate) const EPOCH: i64 = 1_795_000_000_000_000;
+
+/// What the network does to a datagram, in percent and time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) loss: u64,
+    pub(crate) twice: u64,
+    /// Each datagram takes up to this long, so later ones overtake earlier ones.
+    pub(crate) delay: Duration,
+}
+
+enum What {
+    ToEngine { from: String, bytes: Vec<u8> },
+    ToUa { to: String, bytes: Vec<u8> },
+    Wake { place: String, alarm: Alarm },
+    Media(MediaEvent),
+}
+
+struct Due {
+    at: u64,
+    order: u64,
+    what: What,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: u64,
+    pub(crate) rng: Rng,
+    pub(crate) weather: Weather,
+    pub(crate) relay: Relay,
+    pub(crate) uas: BTreeMap<String, Ua>,
+    /// What came to places where nobody lives.
+    pub(crate) inbox: Vec<(String, Msg)>,
+    pub(crate) cdrs: Vec<Cdr>,
+    pub(crate) events: Vec<Event>,
+    /// A sum over everything that the engine has said, byte for byte.
+    pub(crate) story: u64,
+    checks: Vec<Box<dyn Check>>,
+    queue: BinaryHeap<Reverse<Due>>,
+    order: u64,
+}
+
+pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfig {
+    EngineConfig {
+        node: "sim".to_owned(),
+        shard: 3,
+        seed,
+        listeners: vec![Listener {
+            transport: Transport::Udp,
+            address: ENGINE.parse().unwrap(),
+            advertise_host: "192.0.2.10".to_owned(),
+            advertise_port: 5060,
+        }],
+        domain: "pbx.example".to_owned(),
+        media: MediaConfig {
+            address: "192.0.2.10".parse().unwrap(),
+            first_port: 20_000,
+            last_port: 21_999,
+        },
+        unknown_peer,
+    }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, office: &Provisioning, unknown_peer: UnknownPeer) -> World {
+        let snapshot = Snapshot::compile(1, office).unwrap();
+        World {
+            engine: Engine::new(engine_config(seed, unknown_peer), Arc::new(snapshot)),
+            now: 0,
+            rng: Rng::new(seed),
+            weather: Weather::default(),
+            relay: Relay::default(),
+            uas: BTreeMap::new(),
+            inbox: Vec::new(),
+            cdrs: Vec::new(),
+            events: Vec::new(),
+            story: 0,
+            checks: check::all(),
+            queue: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    pub(crate) fn settle(&mut self, ua: Ua) {
+        self.uas.insert(ua.place.clone(), ua);
+    }
+
+    fn clock(&self) -> Now {
+        Now {
+            mono: Timestamp::from_micros(self.now),
+            wall: WallTime::from_unix_micros(EPOCH + self.now as i64),
+        }
+    }
+
+    fn later(&mut self, after: Duration, what: What) {
+        self.order += 1;
+        let at = self.now + after.as_micros() as u64;
+        self.queue.push(Reverse(Due { at, order: self.order, what }));
+    }
+
+    /// Gives a datagram to the network.
+    fn post(&mut self, bytes: Vec<u8>, what: impl Fn(Vec<u8>) -> What) {
+        let Weather { loss, twice, delay } = self.weather;
+        let copies = 1 + u32::from(self.rng.chance(twice));
+        for _ in 0..copies {
+            if !self.rng.chance(loss) {
+                let after = Duration::from_millis(1) + self.rng.within(delay);
+                self.later(after, what(bytes.clone()));
+            }
+        }
+    }
+
+    /// Sends to the engine from any address.
+    pub(crate) fn sends(&mut self, from: &str, bytes: Vec<u8>) {
+        self.post(bytes, |bytes| What::ToEngine { from: from.to_owned(), bytes });
+    }
+
+    /// Lets somebody act now.
+    pub(crate) fn at<R>(&mut self, place: &str, act: impl FnOnce(&mut Ua, &mut Out<'_>) -> R) -> R {
+        let mut ua = self.uas.remove(place).unwrap_or_else(|| panic!("nobody at {place}"));
+        let mut rng = self.rng.fork();
+        let mut out =
+            Out { now: self.now, rng: &mut rng, sends: Vec::new(), alarms: Vec::new() };
+        let result = act(&mut ua, &mut out);
+        let Out { sends, alarms, .. } = out;
+        self.uas.insert(place.to_owned(), ua);
+        for bytes in sends {
+            self.sends(place, bytes);
+        }
+        for (after, alarm) in alarms {
+            self.later(after, What::Wake { place: place.to_owned(), alarm });
+        }
+        result
+    }
+
+    pub(crate) fn media(&mut self, event: MediaEvent) {
+        self.engine_takes(Input::Media(event));
+    }
+
+    pub(crate) fn command(&mut self, command: OperatorCommand) {
+        self.engine_takes(Input::Command(command));
+    }
+
+    pub(crate) fn publish(&mut self, office: &Provisioning) {
+        let snapshot = Snapshot::compile(2, office).unwrap();
+        self.engine_takes(Input::Snapshot(Arc::new(snapshot)));
+    }
+
+    pub(crate) fn engine_takes(&mut self, input: Input<'_>) {
+        if let Input::Datagram { flow, bytes } = &input
+            && let Some(msg) = Msg::parse(bytes)
+        {
+            for check in &mut self.checks {
+                check.engine_heard(self.now, flow.remote, &msg);
+            }
+        }
+        if let Input::Media(event) = &input {
+            for check in &mut self.checks {
+                check.media_said(self.now, *event);
+            }
+        }
+        self.engine.handle(self.clock(), input);
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Transmit { flow, bytes } => {
+                for byte in bytes.iter() {
+                    self.story = self.story.wrapping_mul(0x100_0000_01b3) ^ u64::from(*byte);
+                }
+                let msg = Msg::parse(&bytes)
+                    .unwrap_or_else(|| panic!("not SIP: {}", String::from_utf8_lossy(&bytes)));
+                for check in &mut self.checks {
+                    check.engine_sent(self.now, flow.remote, &msg);
+                }
+                let to = flow.remote.to_string();
+                self.post(bytes.to_vec(), |bytes| What::ToUa { to: to.clone(), bytes });
+            }
+            Output::Cdr(cdr) => {
+                for check in &mut self.checks {
+                    check.record(self.now, &cdr);
+                }
+                self.cdrs.push(*cdr);
+            }
+            Output::Media(command) => {
+                for check in &mut self.checks {
+                    check.media(self.now, command);
+                }
+                let dice = self.rng.below(100);
+                if let Some((after, event)) = self.relay.obey(command, dice) {
+                    self.later(after, What::Media(event));
+                }
+            }
+            Output::Event(event) => {
+                for check in &mut self.checks {
+                    check.event(self.now, &event);
+                }
+                self.events.push(event);
+            }
+            Output::Resolve { .. } => {}
+        }
+    }
+
+    /// Lets `duration` pass.
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let until = self.now + duration.as_micros() as u64;
+        loop {
+            let next = self.queue.peek().map(|Reverse(due)| due.at).filter(|at| *at <= until);
+            let engine = self.engine.poll_timeout().map(Timestamp::as_micros);
+            let engine = engine.filter(|at| *at <= until);
+            match (next, engine) {
+                (None, None) => break,
+                (Some(at), engine) if engine.is_none_or(|wake| at <= wake) => {
+                    self.now = self.now.max(at);
+                    let Some(Reverse(due)) = self.queue.pop() else { break };
+                    self.happens(due.what);
+                }
+                (_, Some(at)) => {
+                    self.now = self.now.max(at);
+                    self.engine_takes(Input::Tick);
+                }
+                (Some(_), None) => {}
+            }
+        }
+        self.now = until;
+    }
+
+    fn happens(&mut self, what: What) {
+        match what {
+            What::ToEngine { from, bytes } => {
+                let flow = Flow {
+                    listener: ListenerId(0),
+                    transport: Transport::Udp,
+                    remote: from.parse().unwrap(),
+                    connection: 0,
+                };
+                self.engine_takes(Input::Datagram { flow, bytes: &bytes });
+            }
+            What::ToUa { to, bytes } => {
+                let Some(msg) = Msg::parse(&bytes) else { return };
+                if self.uas.contains_key(&to) {
+                    self.at(&to, |ua, out| ua.hears(&msg, out));
+                } else {
+                    self.inbox.push((to, msg));
+                }
+            }
+            What::Wake { place, alarm } => {
+                self.at(&place, |ua, out| ua.wakes(&alarm, out));
+            }
+            What::Media(event) => self.media(event),
+        }
+    }
+
+    /// Everything must have come to its end: asks every checker.
+    pub(crate) fn close(&mut self) {
+        let quiet = self.engine.poll_timeout().map(Timestamp::as_micros);
+        let end = End {
+            now: self.now,
+            calls_held: self.engine.calls_held(),
+            next_wake: quiet,
+            counters: *self.engine.counters(),
+            uas: &self.uas,
+            relay: &self.relay,
+            cdrs: &self.cdrs,
+        };
+        for check in &mut self.checks {
+            check.finish(&end);
+        }
+    }
+}
