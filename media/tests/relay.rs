@@ -170,8 +170,10 @@ fn ports_that_change_their_partner_and_their_worker_serve_on() {
             assert_eq!(setup.closes(session).map(|side| side.packets), [1, 1]);
         }
     }
+    // A packet is heard a moment before it is counted.
+    eventually("all are counted", || setup.relay.stats().packets == 400);
     let stats = setup.relay.stats();
-    assert_eq!((stats.packets, stats.sockets, stats.worker_panics), (400, 18, 0));
+    assert_eq!((stats.sockets, stats.worker_panics), (18, 0));
 }
 
 #[test]
@@ -296,7 +298,7 @@ fn calls_on_many_workers_all_talk() {
             assert_eq!(call.caller.hears(), speech(8, number));
         }
     }
-    assert_eq!(setup.relay.stats().packets, 30 * 20 * 2);
+    eventually("all are counted", || setup.relay.stats().packets == 30 * 20 * 2);
     assert_eq!(setup.relay.stats().send_errors, 0);
 }
 

@@ -125,7 +125,7 @@ impl Setup {
 
     fn build(workers: usize, pairs: u16, change: impl FnOnce(&mut RelayConfig)) -> Setup {
         // Test processes that run at the same time start at different places.
-        let base = 10_000 + (std::process::id() % 100) as u16 * 200;
+        let base = 10_000 + (std::process::id() % 50) as u16 * 400;
         let first = base + NEXT_PORT.fetch_add(pairs * 2, Ordering::Relaxed);
         let mut config = RelayConfig {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
