@@ -101,7 +101,7 @@ impl Case<'_> {
             let records = server.cdrs(Some(&part.did), part.count as usize)?;
             faults.extend(part.faults(&records));
         }
-        faults.extend(server.leftovers()?);
+        faults.extend(server.leftovers(&before)?);
         faults.extend(growth(&before, &server.metrics()?, self.case));
         Ok(faults)
     }

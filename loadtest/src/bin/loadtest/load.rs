@@ -11,7 +11,7 @@ use crate::addresses::Party;
 use crate::case::WorkDir;
 use crate::machine::Machine;
 use crate::report::{Column, Plot, Report, percentile};
-use crate::server::Server;
+use crate::server::{Metrics, Server};
 use crate::sipp::{Figures, Play, Sipp};
 use crate::svg::Line;
 use crate::{Common, seconds};
@@ -254,7 +254,7 @@ impl Load<'_> {
                 figures.push((sipp.figures(), Duration::ZERO));
             }
         }
-        faults.extend(server.leftovers()?);
+        faults.extend(server.leftovers(&Metrics::new())?);
         let used = server.usage()?.cpu_micros - before.cpu_micros;
         let took = begun.elapsed().as_secs_f64();
         let did = self.did();
@@ -382,7 +382,7 @@ fn hold(common: &Common, args: &RampArgs) -> Result<(Step, Vec<String>)> {
     }
     step.held = held as u64;
     step.memory_kb_per_call = (memory.saturating_sub(before)) as f64 / held.max(1.0);
-    faults.extend(server.leftovers()?);
+    faults.extend(server.leftovers(&Metrics::new())?);
     step.records = server.cdrs(Some(load.did()), args.hold as usize)?.len();
     faults.extend(server.stop()?);
     Ok((step, faults))

@@ -13,7 +13,7 @@ use crate::addresses::Party;
 use crate::case::WorkDir;
 use crate::machine::Machine;
 use crate::report::{Column, Plot, Report};
-use crate::server::Server;
+use crate::server::{Metrics, Server};
 use crate::svg::Line;
 use crate::{Common, seconds};
 
@@ -163,7 +163,7 @@ fn measure(common: &Common, calls: u32, talk: Duration) -> Result<(Step, Vec<Str
     }
     let legs = world.take_reports();
     let mut faults = world.take_faults();
-    faults.extend(server.leftovers()?);
+    faults.extend(server.leftovers(&Metrics::new())?);
     faults.extend(server.stop()?);
     let (step, wrong) = judge(calls, &legs, &world);
     faults.extend(wrong);

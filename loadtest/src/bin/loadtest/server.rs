@@ -124,16 +124,17 @@ impl Server {
         Ok(read_metrics(&text))
     }
 
-    /// Waits until every gauge that holds something during a call is back at zero; the answer
-    /// names those that are not.
-    pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
+    /// Waits until no gauge that calls hold stands higher than it did before; the answer names
+    /// those that do.
+    pub(crate) fn leftovers(&self, before: &Metrics) -> Result<Vec<String>> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let metrics = self.metrics()?;
+            let held = |name: &str| before.get(name).copied().unwrap_or_default();
             let left: Vec<String> = metrics
                 .iter()
-                .filter(|(name, value)| **value != 0.0 && is_held_by_calls(name))
-                .map(|(name, value)| format!("{name} is {value}"))
+                .filter(|(name, value)| is_held_by_calls(name) && **value > held(name))
+                .map(|(name, value)| format!("{name} is {value}, it was {}", held(name)))
                 .collect();
             if left.is_empty() || Instant::now() > deadline {
                 return Ok(left);
