@@ -114,8 +114,10 @@ impl Voice {
     pub(crate) fn listen(&mut self, log: &mut SendLog) {
         let mut buffer = [0u8; 2048];
         while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
-            if let Some((ssrc, sequence)) = self.ear.hear(&buffer[..len], Some(from) == self.remote)
-            {
+            // RFC 3264 5.1: whoever offered hears voice as soon as the offer is out, the answer
+            // may still be under way.
+            let expected = self.remote.is_none_or(|remote| remote == from);
+            if let Some((ssrc, sequence)) = self.ear.hear(&buffer[..len], expected) {
                 log.received(ssrc, sequence, Instant::now());
             }
         }

@@ -20,6 +20,10 @@ use crate::sipp::{Play, Sipp};
 /// Between starting those who wait for calls and those who call: SIPp binds its socket in this
 /// time.
 const LISTENING: Duration = Duration::from_millis(400);
+/// Longer than the pause between two publications of the server's counters.
+const PUBLISHED: Duration = Duration::from_millis(250);
+/// How long counters may go on moving, by the repetitions of an unanswered message for example.
+const SETTLING: Duration = Duration::from_secs(3);
 /// How often the main loop looks around.
 const TURN: Duration = Duration::from_millis(20);
 
@@ -95,14 +99,14 @@ struct Case<'a> {
 impl Case<'_> {
     /// Everything that was not as the case says.
     fn run(&self, server: &mut Server) -> Result<Vec<String>> {
-        let before = server.metrics()?;
+        let before = settled(server)?;
         let mut faults = self.act(server)?;
         for part in &self.case.cdr {
             let records = server.cdrs(Some(&part.did), part.count as usize)?;
             faults.extend(part.faults(&records));
         }
         faults.extend(server.leftovers(&before)?);
-        faults.extend(growth(&before, &server.metrics()?, self.case));
+        faults.extend(growth(&before, &settled(server)?, self.case));
         Ok(faults)
     }
 
@@ -283,6 +287,26 @@ fn script(part: &PhonePart) -> CallPlan {
     };
     let talks = Some(Duration::from_millis(part.talk_ms));
     Some(CallScript { dials, shows: None, talks, cancels_after: None, expect })
+}
+
+/// The server's metrics once they stand still: it publishes its counters several times a second,
+/// not with every message.
+fn settled(server: &Server) -> Result<Metrics> {
+    let counted = |metrics: &Metrics| -> Vec<f64> {
+        let calls =
+            metrics.iter().filter(|(name, _)| name.contains("call") || name.contains("sip"));
+        calls.map(|(_, value)| *value).collect()
+    };
+    let deadline = Instant::now() + SETTLING;
+    let mut last = server.metrics()?;
+    loop {
+        std::thread::sleep(PUBLISHED);
+        let now = server.metrics()?;
+        if counted(&now) == counted(&last) || Instant::now() > deadline {
+            return Ok(now);
+        }
+        last = now;
+    }
 }
 
 fn growth(before: &Metrics, after: &Metrics, case: &CaseFile) -> Vec<String> {
