@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::arena::Arena;
-use crate::call::{Call, CallHandle};
+use crate::call::{Call, CallHandle, end_orphan};
 use crate::cause::Cause;
 use crate::config::EngineConfig;
 use crate::core::Core;
@@ -123,8 +123,13 @@ impl Engine {
         let told = self.core.transactions.on_response(&mut self.core.io, msg, status);
         let Some((owner, client)) = told else { return };
         let handle = CallHandle::from_bits(owner.call);
-        let Some(call) = self.calls.get_mut(handle) else { return };
         let is_invite = msg.cseq().is_ok_and(|cseq| cseq.method.as_str() == "INVITE");
+        let Some(call) = self.calls.get_mut(handle) else {
+            if is_invite && (200..300).contains(&status) {
+                end_orphan(&mut self.core, client, msg);
+            }
+            return;
+        };
         if is_invite {
             call.on_invite_answer(&mut self.core, owner.leg, client, status, msg);
         } else if status >= 200 {
@@ -158,6 +163,9 @@ impl Engine {
         | MediaEvent::Closed { session, .. }
         | MediaEvent::Idle { session }) = event;
         let Some(handle) = self.sessions.get(&session).copied() else { return };
+        if matches!(event, MediaEvent::OpenFailed { .. }) {
+            self.sessions.remove(&session);
+        }
         let Some(call) = self.calls.get_mut(handle) else { return };
         match event {
             MediaEvent::OpenFailed { .. } => call.media_failed(&mut self.core),

@@ -64,15 +64,21 @@ impl Engine {
         let Ok(head) = ResponseHead::of(msg, flow) else {
             return self.answer_broken(flow, msg, status);
         };
-        let mut tag = Vec::with_capacity(16);
-        hex(self.core.io.rng.next_u64(), 16, &mut tag);
-        let tag = String::from_utf8(tag).unwrap_or_default();
+        let tag = self.tag_outside_calls(flow, msg);
         let bytes = self.core.io.compose(|out| {
             head.begin(status, Some(&tag), out);
             out.extend_from_slice(extra.as_bytes());
             finish(out, None);
         });
         self.core.io.transmit(head.flow, bytes);
+    }
+
+    /// The To tag of an answer that no call gives: one request is answered under one tag, however
+    /// often it comes (RFC 3261 8.2.7).
+    fn tag_outside_calls(&self, flow: Flow, msg: &Message<'_>) -> String {
+        let mut tag = Vec::with_capacity(16);
+        hex(self.core.transactions.mark_of(msg, flow), 16, &mut tag);
+        String::from_utf8(tag).unwrap_or_default()
     }
 
     /// A request whose Via cannot be read is answered to where it came from, with what it has.
@@ -107,8 +113,13 @@ impl Engine {
         let handle = owner.map(|owner| CallHandle::from_bits(owner.call));
         let call = handle.and_then(|handle| self.calls.get_mut(handle));
         let tag = call.as_ref().map(|call| call.dialog(crate::call::A).local_tag.clone());
+        let tag = match tag {
+            Some(tag) => tag,
+            None => self.tag_outside_calls(flow, msg).into(),
+        };
         // RFC 3261 9.2: the CANCEL is answered by itself, with the tag of the INVITE's answers.
-        answer(&mut self.core, server, &Answer::plain(200, tag.as_deref()));
+        answer(&mut self.core, server, &Answer::plain(200, Some(&tag)));
+        let call = handle.and_then(|handle| self.calls.get_mut(handle));
         if let (Some(call), Some(handle)) = (call, handle) {
             call.cancelled(&mut self.core);
             self.tidy(handle);

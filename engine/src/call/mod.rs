@@ -21,7 +21,7 @@ use crate::usage::{DidCall, Routing};
 pub(crate) use compose::{Answer, allow, answer, finish};
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
-pub(crate) use phase::Begin;
+pub(crate) use phase::{Begin, end_orphan};
 pub(crate) use record::Record;
 
 /// Names a call.

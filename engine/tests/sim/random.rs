@@ -161,7 +161,7 @@ impl Drop for Note {
         if std::thread::panicking() {
             eprintln!(
                 "seed {0} breaks a promise; again: TENSOU_SIM_SEED={0} cargo test \
-                 -p tensou-engine --test sim thousands",
+                 -p tensou-engine --test sim thousands (TENSOU_SIM_TRACE=1 tells all)",
                 self.0
             );
         }

@@ -232,6 +232,11 @@ impl Session {
                 let body = self.sdp(direction);
                 self.serve(msg, 200, Some(&body), out);
             }
+            // The first INVITE again, before anything was said to it.
+            "INVITE" if msg.to_tag().is_none() => {}
+            "INVITE" if self.state == State::Ended => {
+                self.reply(msg, 481, None, out);
+            }
             "INVITE" => self.serve(msg, 491, None, out),
             _ => {
                 self.facts.asked.push(msg.clone());
@@ -456,8 +461,12 @@ impl Session {
         out.alarm(served.interval, Alarm::Final { session: self.at });
     }
 
-    /// Whether this phone thinks that it talks, or still owes or awaits something.
+    /// Whether this phone thinks that it rings, talks, or awaits something. One that never said
+    /// a word to an INVITE is not one: it cannot be cancelled (RFC 3261 9.1). Nor is one that
+    /// rings on against our CANCEL.
     pub(crate) fn alive(&self) -> bool {
-        !self.facts.vanished && self.state != State::Ended
+        let mute = self.role == Role::Callee && self.answers.is_empty();
+        let deaf = self.quirks.deaf_to_cancel && self.state == State::Inviting;
+        !mute && !deaf && !self.facts.vanished && self.state != State::Ended
     }
 }

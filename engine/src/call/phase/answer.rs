@@ -13,9 +13,10 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
 use crate::sdp::{Sdp, codec_in_common};
-use crate::sip::syntax::Message;
+use crate::sip::dialog::Dialog;
+use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::timers::{T1, T2};
-use crate::sip::transaction::{CancelReason, ServerHandle};
+use crate::sip::transaction::{CancelReason, ClientHandle, ServerHandle};
 use crate::timer::CallTimer;
 
 /// RFC 3261 13.3.1.4: how long a 2xx is resent before its ACK is given up.
@@ -205,6 +206,10 @@ impl Call {
 
     /// The answer to a late offer came with the ACK: the other side's ACK takes it on.
     fn pass_answer(&mut self, core: &mut Core, from: u16, to: u16, msg: &Message<'_>) {
+        if !matches!(self.phase, Phase::Talking(_)) {
+            // The call has ended meanwhile: the relay has forgotten it.
+            return self.acknowledge_without_answer(core, to);
+        }
         let body = msg.body();
         let rewritten = if body.is_empty() {
             Err(Cause::Protocol)
@@ -252,7 +257,7 @@ impl Call {
     fn end_stray(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, tag: &str) {
         let known = self.leg(leg).strays.iter().any(|stray| **stray == *tag);
         let own = &self.leg(leg).dialog;
-        let mut dialog = crate::sip::dialog::Dialog {
+        let mut dialog = Dialog {
             call_id: own.call_id.clone(),
             local: own.local.clone(),
             local_tag: own.local_tag.clone(),
@@ -288,6 +293,34 @@ impl Call {
         let owner = self.owner(leg);
         let bye = InDialog { method: "BYE", seq, extra: reason.as_bytes(), content: None };
         send(core, &self.leg(leg).dialog, &bye, Some(owner));
+    }
+}
+
+/// A 2xx of a phone behind a fork whose call is over and forgotten: acknowledged and ended
+/// (RFC 3261 13.2.2.4).
+pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_>) {
+    let Some(flow) = core.transactions.flow_of(client) else { return };
+    let (Ok(call_id), Ok(from), Ok(cseq)) = (msg.call_id(), msg.from(), msg.cseq()) else { return };
+    let Some(local) = msg.first(HeaderId::From) else { return };
+    let mut dialog = Dialog {
+        call_id: call_id.into(),
+        local: local.into(),
+        local_tag: from.tag().unwrap_or_default().into(),
+        remote: Box::from([]),
+        remote_tag: None,
+        local_seq: cseq.number,
+        remote_seq: None,
+        target: "".into(),
+        routes: Vec::new(),
+        flow,
+        by_flow: core.routing.snapshot.trunk_of_source(flow.remote).is_none(),
+    };
+    dialog.complete(msg);
+    send_ack(core, &dialog, cseq.number, None);
+    // A later INVITE is of a dialog that has had its BYE.
+    if cseq.number == 1 {
+        let bye = InDialog { method: "BYE", seq: 2, extra: b"", content: None };
+        send(core, &dialog, &bye, None);
     }
 }
 

@@ -9,3 +9,4 @@ mod release;
 mod talk;
 
 pub(crate) use admit::Begin;
+pub(crate) use answer::end_orphan;

@@ -127,10 +127,15 @@ impl Call {
 
     /// The relay could not bind the ports.
     pub(crate) fn media_failed(&mut self, core: &mut Core) {
-        if let Some(media) = self.media.take() {
+        let ended = self.record.end.is_some();
+        // A call that ended meanwhile has given its ports back, and others may have them.
+        if let Some(media) = self.media.take()
+            && !ended
+        {
             media.retire(core);
         }
         self.end(core, Cause::Overload, EndedBy::System, None);
+        self.settle(core);
     }
 
     /// Nobody has sent media for too long.

@@ -147,6 +147,11 @@ impl Transactions {
         if deliver { owner } else { None }
     }
 
+    /// Where the request of a transaction went.
+    pub(crate) fn flow_of(&self, at: ClientHandle) -> Option<Flow> {
+        self.clients.get(at).map(|client| client.flow)
+    }
+
     fn owner(&self, at: ClientHandle) -> Option<(Owner, ClientHandle)> {
         self.clients.get(at).and_then(|client| client.owner).map(|owner| (owner, at))
     }

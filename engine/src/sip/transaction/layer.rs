@@ -207,6 +207,12 @@ impl Transactions {
         };
         Ok(u128::from(half(self.secret.0)?) << 64 | u128::from(half(self.secret.1)?))
     }
+
+    /// A number that stays the same for one request and that nobody else can foretell.
+    pub(crate) fn mark_of(&self, msg: &Message<'_>, flow: Flow) -> u64 {
+        let method = msg.method().unwrap_or(Method::Other(""));
+        self.key(msg, method, flow.remote.ip()).unwrap_or(u128::from(self.secret.1)) as u64
+    }
 }
 
 fn hash_sent_by(via: &Via<'_>, hasher: &mut DefaultHasher) {

@@ -8,6 +8,7 @@ mod outlive;
 mod quiet;
 mod records;
 mod responses;
+mod trace;
 mod views;
 
 use std::collections::BTreeMap;
@@ -52,5 +53,6 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(records::Records::default()),
         Box::new(responses::Responses::default()),
         Box::new(views::Views),
+        Box::new(trace::Trace::wanted()),
     ]
 }

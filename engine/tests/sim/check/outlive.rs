@@ -25,7 +25,8 @@ impl Check for Outlive {
         if msg.status().is_some() {
             return;
         }
-        if msg.method() == "INVITE" && msg.to_tag().is_none() {
+        let known = self.call_of.contains_key(msg.call_id());
+        if msg.method() == "INVITE" && msg.to_tag().is_none() && !known {
             self.fresh.push(msg.call_id().to_owned());
             return;
         }
@@ -55,7 +56,8 @@ impl Check for Outlive {
             for session in &ua.sessions {
                 assert!(
                     !session.alive(),
-                    "at {place} a leg is left {:?}: {:?}",
+                    "at {place} {} is left {:?}: {:?}",
+                    session.call_id,
                     session.state,
                     session.facts
                 );
