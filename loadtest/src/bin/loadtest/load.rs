@@ -21,6 +21,11 @@ const GROUP_DID: &str = "0310001001";
 const ONE_DID: &str = "0310001002";
 /// What SIPp needs beyond the calls themselves: ringing, the end, a repetition or two.
 const GRACE: Duration = Duration::from_secs(40);
+/// How long the member of a group rings before it answers. With none the CANCEL would reach the
+/// others before SIPp has said that they ring, which it takes for a fault.
+const GROUP_RINGS: Duration = Duration::from_millis(200);
+/// RFC 3261 17.2.1 timer H and the like: transactions linger for 64*T1 after the last message.
+const LINGERING: Duration = Duration::from_secs(40);
 /// How far a recorded duration may be from the caller's pause: SIPp's timers have a resolution
 /// of 1 ms but its loop falls behind under load.
 const DURATION_TOLERANCE_MS: u64 = 400;
@@ -79,6 +84,8 @@ struct Load<'a> {
     calls: u32,
     talk: Duration,
     media: bool,
+    /// Waits until the last transaction is gone.
+    to_the_end: bool,
 }
 
 /// What a step showed.
@@ -134,6 +141,7 @@ pub(crate) fn calls(common: &Common, args: &CallsArgs) -> Result<bool> {
         calls: args.calls,
         talk: args.talk,
         media: args.media,
+        to_the_end: true,
     };
     let (step, faults) = load.run()?;
     let report = Report {
@@ -141,11 +149,13 @@ pub(crate) fn calls(common: &Common, args: &CallsArgs) -> Result<bool> {
         machine: Machine::here(),
         scenario: format!(
             "{} calls at {}/s through a hunt group of three (one answers, two are told to stop), \
-             {:.1} s of talk, {}.",
+             {:.1} s of talk, {}. The one \
+             that answers rings for {} ms, which is part of the setup time.",
             args.calls,
             args.rate,
             args.talk.as_secs_f64(),
-            if args.media { "with voice both ways" } else { "without voice" }
+            if args.media { "with voice both ways" } else { "without voice" },
+            GROUP_RINGS.as_millis()
         ),
         columns: COLUMNS,
         rows: &[step],
@@ -162,7 +172,9 @@ pub(crate) fn ramp(common: &Common, args: &RampArgs) -> Result<bool> {
     for rate in &args.rates {
         let calls = (f64::from(*rate) * args.step.as_secs_f64()) as u32;
         let through = args.through;
-        let load = Load { common, through, rate: *rate, calls, talk: args.talk, media: false };
+        let talk = args.talk;
+        let load =
+            Load { common, through, rate: *rate, calls, talk, media: false, to_the_end: false };
         let (step, wrong) = load.run()?;
         println!("{rate}/s: {} ok, {} failed", step.successful, step.failed);
         faults.extend(wrong.into_iter().map(|fault| format!("{rate}/s: {fault}")));
@@ -262,6 +274,9 @@ impl Load<'_> {
         faults.extend(judge_records(&records, self));
         let (caller, active) = figures.first().cloned().context("no caller")?;
         let mut step = step_of(self, &caller, &figures);
+        if self.to_the_end {
+            faults.extend(server.wait_for_zero("tensou_transactions", LINGERING)?);
+        }
         step.server_retransmissions = (resent(&server)? - resent_before) as u64;
         step.cpu_us_per_call = used as f64 / f64::from(self.calls.max(1));
         step.cpu_cores = used as f64 / 1e6 / took;
@@ -325,7 +340,11 @@ impl Load<'_> {
         scenario: &str,
         calls: Option<(std::net::SocketAddr, String)>,
     ) -> Play {
-        let pause = if calls.is_some() { self.talk } else { Duration::ZERO };
+        let pause = match (&calls, self.through) {
+            (Some(_), _) => self.talk,
+            (None, Through::Group) => GROUP_RINGS,
+            (None, Through::One) => Duration::ZERO,
+        };
         Play {
             name: format!("{party:?}"),
             scenario: self.common.scenarios.join("common").join(scenario),
@@ -350,6 +369,7 @@ fn hold(common: &Common, args: &RampArgs) -> Result<(Step, Vec<String>)> {
         calls: args.hold,
         talk: filling + Duration::from_secs(10),
         media: false,
+        to_the_end: false,
     };
     let work = WorkDir::new(common.keep)?;
     let server = start(common, work.path())?;

@@ -143,6 +143,21 @@ impl Server {
         }
     }
 
+    /// Waits until a gauge is at zero; the answer says so when it never was.
+    pub(crate) fn wait_for_zero(&self, gauge: &str, patience: Duration) -> Result<Option<String>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let value = self.metrics()?.get(gauge).copied();
+            if value == Some(0.0) {
+                return Ok(None);
+            }
+            if Instant::now() > deadline {
+                return Ok(Some(format!("{gauge} is {value:?} after {patience:?}")));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     /// Call records, of one DID or all, as soon as there are `wanted` or no more come.
     pub(crate) fn cdrs(&self, did: Option<&str>, wanted: usize) -> Result<Vec<Value>> {
         let deadline = Instant::now() + SETTLING;
