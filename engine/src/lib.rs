@@ -17,6 +17,8 @@ mod core;
 mod counters;
 mod engine;
 mod event;
+#[doc(hidden)]
+pub mod fuzz;
 mod hunt;
 mod id;
 mod input;

@@ -124,7 +124,7 @@ fn for_each_param<'a>(
         if cursor.rest.is_empty() {
             return Some(());
         }
-        let (name, value) = take_pair(&mut cursor)?;
+        let (name, value) = take_pair(&mut cursor, TOKEN)?;
         note(text(name)?, text(value?)?)?;
         cursor.skip_lws();
         if !cursor.rest.is_empty() && cursor.peek() != Some(b',') {

@@ -81,7 +81,7 @@ impl<'a> NameAddr<'a> {
     ) -> Option<Self> {
         let (front, mut end) = (*cursor, *cursor);
         let mut tag = None;
-        while let Some(param) = take_one(cursor) {
+        while let Some(param) = take_one(cursor, TOKEN) {
             let (name, value) = param?;
             if name.eq_ignore_ascii_case(b"tag") {
                 // A second tag would let two readers see two dialogs.
@@ -89,7 +89,7 @@ impl<'a> NameAddr<'a> {
             }
             end = *cursor;
         }
-        let params = Params::from_checked(end.since(front));
+        let params = Params::from_checked(end.since(front), TOKEN);
         cursor.skip_lws();
         Some(NameAddr { display, uri, params, raw: end.since(start), tag })
     }

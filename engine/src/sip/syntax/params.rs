@@ -1,17 +1,19 @@
 //! Parameters of header fields and URIs.
 
-use super::scan::{Cursor, NAME, VALUE, text};
+use super::scan::{Cursor, VALUE, text};
 
 /// A run of `;name[=value]`. Names are case-insensitive (RFC 3261 7.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a> {
     raw: &'a [u8],
+    /// The class of their names' characters: a URI allows more than a header field.
+    names: u16,
 }
 
 impl<'a> Params<'a> {
     /// Parameters that were checked by the caller; `raw` begins with `;` or is empty.
-    pub(super) fn from_checked(raw: &'a [u8]) -> Self {
-        Params { raw }
+    pub(super) fn from_checked(raw: &'a [u8], names: u16) -> Self {
+        Params { raw, names }
     }
 
     /// The parameters as written, from the first `;` on.
@@ -28,9 +30,10 @@ impl<'a> Params<'a> {
     /// is not UTF-8 is left out.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
         let mut cursor = Cursor::new(self.raw);
+        let names = self.names;
         std::iter::from_fn(move || {
             loop {
-                let (name, value) = take_one(&mut cursor)??;
+                let (name, value) = take_one(&mut cursor, names)??;
                 let value = match value {
                     None => Some(None),
                     Some(bytes) => text(bytes).map(Some),
@@ -45,8 +48,9 @@ impl<'a> Params<'a> {
     /// The value of a parameter; `Some("")` for one that has none.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let mut cursor = Cursor::new(self.raw);
+        let names = self.names;
         loop {
-            let (found, value) = take_one(&mut cursor)??;
+            let (found, value) = take_one(&mut cursor, names)??;
             if found.eq_ignore_ascii_case(name.as_bytes()) {
                 return text(value.unwrap_or_default());
             }
@@ -63,7 +67,7 @@ type Param<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The parameter that comes next: `None` where none begins, `Some(None)` where it is malformed.
 #[inline]
-pub(super) fn take_one<'a>(cursor: &mut Cursor<'a>) -> Option<Option<Param<'a>>> {
+pub(super) fn take_one<'a>(cursor: &mut Cursor<'a>, names: u16) -> Option<Option<Param<'a>>> {
     let before = *cursor;
     cursor.skip_lws();
     if !cursor.eat(b';') {
@@ -71,13 +75,13 @@ pub(super) fn take_one<'a>(cursor: &mut Cursor<'a>) -> Option<Option<Param<'a>>>
         return None;
     }
     cursor.skip_lws();
-    Some(take_pair(cursor))
+    Some(take_pair(cursor, names))
 }
 
 /// `name[=value]` with white space allowed around the equals sign.
 #[inline]
-pub(super) fn take_pair<'a>(cursor: &mut Cursor<'a>) -> Option<Param<'a>> {
-    let name = cursor.take(NAME);
+pub(super) fn take_pair<'a>(cursor: &mut Cursor<'a>, names: u16) -> Option<Param<'a>> {
+    let name = cursor.take(names);
     if name.is_empty() {
         return None;
     }

@@ -154,7 +154,7 @@ fn take_params<'a>(cursor: &mut Cursor<'a>) -> Option<Params<'a>> {
             return None;
         }
     }
-    Some(Params::from_checked(cursor.since(start)))
+    Some(Params::from_checked(cursor.since(start), NAME))
 }
 
 /// Where the parts of a user part are.

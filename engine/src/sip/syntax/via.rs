@@ -64,11 +64,11 @@ impl<'a> Via<'a> {
         };
         let params = *cursor;
         let mut end = *cursor;
-        while let Some(param) = take_one(cursor) {
+        while let Some(param) = take_one(cursor, TOKEN) {
             via.note(param?)?;
             end = *cursor;
         }
-        via.params = Params::from_checked(end.since(params));
+        via.params = Params::from_checked(end.since(params), TOKEN);
         via.raw = end.since(start);
         cursor.skip_lws();
         Some(via)
