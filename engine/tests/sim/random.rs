@@ -17,7 +17,7 @@ use crate::ua::{Act, Alarm, Plan, Quirks, Ua};
 use crate::world::{Weather, World};
 
 /// Seeds of one run, and calls of each: some seconds of a development build.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 24;
 const CALLS: u64 = 250;
 /// Silence that a relay takes for the end.
 const IDLE: Duration = secs(20);
@@ -95,11 +95,7 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
     if !rng.chance(8) {
         msg = msg.with_sdp(&offer_of(GATEWAY));
     }
-    let quirks = Quirks {
-        never_acks: rng.chance(2),
-        once_up: talk(rng, 70),
-        ..Quirks::default()
-    };
+    let quirks = Quirks { never_acks: rng.chance(2), once_up: talk(rng, 70), ..Quirks::default() };
     let patience = rng.chance(30).then(|| rng.within(secs(40)));
     (msg, quirks, patience)
 }

@@ -228,7 +228,8 @@ impl Session {
             "INVITE" if self.state == State::Up => {
                 self.facts.asked.push(msg.clone());
                 self.version += 1;
-                let direction = if msg.body.contains("a=sendonly") { "recvonly" } else { "sendrecv" };
+                let direction =
+                    if msg.body.contains("a=sendonly") { "recvonly" } else { "sendrecv" };
                 let body = self.sdp(direction);
                 self.serve(msg, 200, Some(&body), out);
             }
@@ -429,7 +430,9 @@ impl Session {
         }
         if out.now - client.since >= PATIENCE.as_micros() as u64 {
             client.done = true;
-            if matches!(client.msg.method(), "BYE") || (invite && self.role == Role::Caller && at == 0) {
+            if matches!(client.msg.method(), "BYE")
+                || (invite && self.role == Role::Caller && at == 0)
+            {
                 self.state = State::Ended;
             }
             return;

@@ -129,8 +129,7 @@ impl Sim {
     /// What came to a place where nobody lives, beginning so.
     pub(crate) fn takes(&mut self, place: &str, begins: &str) -> Msg {
         let inbox = &mut self.world.inbox;
-        let found =
-            inbox.iter().position(|(at, msg)| at == place && msg.start.starts_with(begins));
+        let found = inbox.iter().position(|(at, msg)| at == place && msg.start.starts_with(begins));
         let found = found.unwrap_or_else(|| panic!("no {begins} at {place}: {inbox:#?}"));
         inbox.remove(found).1
     }
@@ -147,7 +146,8 @@ impl Sim {
 pub(crate) struct Call<'a> {
     pub(crate) sim: &'a mut Sim,
     place: String,
-    at: usize,
+    /// Position among the sessions of its place.
+    pub(crate) at: usize,
 }
 
 impl Call<'_> {

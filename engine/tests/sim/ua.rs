@@ -140,8 +140,7 @@ impl Ua {
             ("ACK", _) => {}
             ("INVITE", None) => {
                 let at = self.sessions.len();
-                let mut session =
-                    Session::new(at, Role::Callee, msg.clone(), &self.place, out.rng);
+                let mut session = Session::new(at, Role::Callee, msg.clone(), &self.place, out.rng);
                 session.facts.invited_at = out.now;
                 let plan = (self.manner)(msg);
                 session.quirks = plan.quirks;

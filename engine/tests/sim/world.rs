@@ -161,8 +161,7 @@ impl World {
     pub(crate) fn at<R>(&mut self, place: &str, act: impl FnOnce(&mut Ua, &mut Out<'_>) -> R) -> R {
         let mut ua = self.uas.remove(place).unwrap_or_else(|| panic!("nobody at {place}"));
         let mut rng = self.rng.fork();
-        let mut out =
-            Out { now: self.now, rng: &mut rng, sends: Vec::new(), alarms: Vec::new() };
+        let mut out = Out { now: self.now, rng: &mut rng, sends: Vec::new(), alarms: Vec::new() };
         let result = act(&mut ua, &mut out);
         let Out { sends, alarms, .. } = out;
         self.uas.insert(place.to_owned(), ua);

@@ -61,9 +61,13 @@ impl Call {
                     core.io.wheel.cancel(pending.over);
                 }
                 self.leg_mut(leg).owed_ack = None;
+                // One that lost the race, or whose answer was refused, ends nothing but itself.
+                let connected = self.other(leg).is_some();
                 self.leg_gone(core, leg);
-                let by = if leg == A { EndedBy::Caller } else { EndedBy::Callee };
-                self.end_as(core, Cause::NormalClearing, by, (None, q850));
+                if connected {
+                    let by = if leg == A { EndedBy::Caller } else { EndedBy::Callee };
+                    self.end_as(core, Cause::NormalClearing, by, (None, q850));
+                }
             }
             LegState::Calling if leg == A => {
                 // RFC 3261 15: a caller may end an early dialog with BYE.

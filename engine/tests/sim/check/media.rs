@@ -21,7 +21,10 @@ impl Check for Media {
                     self.open.values().any(|(one, other)| one == pair || other == pair)
                 };
                 assert!(a != b && !taken(&a) && !taken(&b), "a port serves twice at {now}");
-                assert!(self.open.insert(session, (a, b)).is_none() && !self.closed.contains_key(&session));
+                assert!(
+                    self.open.insert(session, (a, b)).is_none()
+                        && !self.closed.contains_key(&session)
+                );
                 self.opened += 1;
             }
             MediaCommand::Close { session } => {

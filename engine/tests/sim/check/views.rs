@@ -96,9 +96,9 @@ fn compare(token: &str, caller: &Session, callees: &[&Session], cdr: &Cdr) {
     let mute = cdr.q850_cause == TIMER_EXPIRED;
     let ended = match cdr.ended_by {
         EndedBy::Caller => ended_by(caller) || mute && caller.facts.vanished,
-        EndedBy::Callee => callees
-            .iter()
-            .any(|session| ended_by(session) || mute && session.facts.vanished),
+        EndedBy::Callee => {
+            callees.iter().any(|session| ended_by(session) || mute && session.facts.vanished)
+        }
         EndedBy::System => true,
     };
     assert!(ended, "{token}: not as in {cdr:?}");

@@ -65,3 +65,16 @@ fn a_sequential_group_goes_on_after_ring_time_and_delay_and_overflows() {
     let statuses: Vec<u16> = cdr.legs.iter().map(|leg| leg.sip_status).collect();
     assert_eq!(statuses, [487, 486, 200]);
 }
+
+#[test]
+fn a_loser_that_hangs_up_by_itself_ends_nobody_elses_call() {
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]);
+    call.sim.quirks("suzuki").deaf_to_cancel = true;
+    call.sim.quirks("suzuki").once_up = vec![(std::time::Duration::ZERO, Act::Bye)];
+    // Its BYE and ours cross.
+    let call = call.answered_by("sato").then("suzuki", Act::Answer).waits(secs(5));
+    assert_eq!(call.sim.leg("suzuki").state, State::Ended);
+    assert_eq!((call.caller().state, call.sim.leg("sato").state), (State::Up, State::Up));
+    call.caller_hangs_up();
+}

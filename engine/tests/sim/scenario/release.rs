@@ -1,0 +1,87 @@
+//! How calls end, and what stays in the record.
+
+use tensou_engine::{CallResult, EndedBy};
+
+use crate::office::{CARRIER, DIRECT, GATEWAY, SALES};
+use crate::session::State;
+use crate::sim::{Sim, secs};
+use crate::ua::{Act, Alarm};
+
+#[test]
+fn a_caller_who_gives_up_ends_every_branch() {
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]).waits(secs(4)).acts(Act::Cancel);
+    for who in ["sato", "suzuki"] {
+        assert!(call.sim.leg(who).facts.cancel.is_some(), "{who}");
+    }
+    let cdr = call.gets(487, Some(16)).over();
+    assert_eq!((cdr.result, cdr.ended_by), (CallResult::Cancelled, EndedBy::Caller));
+    assert_eq!(cdr.duration.as_micros(), 0);
+}
+
+#[test]
+fn the_duration_is_answer_to_end() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).waits(secs(3)).rings(&["sato"]).waits(secs(7));
+    let cdr = call.answered_by("sato").waits(secs(61)).hung_up_by("sato");
+    assert_eq!(cdr.duration.as_secs(), 61);
+    let micros = |from: tensou_engine::WallTime, to: tensou_engine::WallTime| {
+        (to.as_unix_micros() - from.as_unix_micros()) / 1_000_000
+    };
+    assert_eq!(micros(cdr.started_at, cdr.ringing_at.unwrap()), 3);
+    assert_eq!(micros(cdr.started_at, cdr.answered_at.unwrap()), 10);
+    assert_eq!(micros(cdr.answered_at.unwrap(), cdr.ended_at), 61);
+    assert_eq!((cdr.ended_by, cdr.q850_cause), (EndedBy::Callee, 16));
+}
+
+#[test]
+fn a_cancel_that_meets_the_answer_leaves_nobody_talking() {
+    // At every moment of the answer's way through us.
+    for micros in (0..5000).step_by(250) {
+        let mut sim = Sim::new();
+        let call = sim.call(DIRECT).rings(&["sato"]);
+        let after = std::time::Duration::from_micros;
+        let world = &mut call.sim.world;
+        let alarm = |act| Alarm::Act { session: 0, act };
+        world.at(CARRIER, |_, out| out.alarm(after(3000), alarm(Act::Answer)));
+        world.at(GATEWAY, |_, out| out.alarm(after(micros), alarm(Act::Cancel)));
+        let call = call.waits(secs(1));
+        let (caller, sato) = (call.caller().state, call.sim.leg("sato").state);
+        assert_eq!((caller, sato), (State::Ended, State::Ended), "after {micros}");
+        call.over();
+    }
+}
+
+#[test]
+fn a_callee_that_hangs_up_at_once_has_its_record() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]);
+    call.sim.quirks("sato").once_up = vec![(std::time::Duration::ZERO, Act::Bye)];
+    let cdr = call.then("sato", Act::Answer).over();
+    assert_eq!((cdr.result, cdr.ended_by), (CallResult::Answered, EndedBy::Callee));
+    assert!(cdr.duration.as_millis() < 20);
+}
+
+#[test]
+fn a_phone_behind_a_fork_that_answers_after_the_end_is_ended() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato").acts(Act::Bye);
+    let call = call.waits(secs(10));
+    assert_eq!(call.sim.world.engine.calls_held(), 0);
+    let world = &mut call.sim.world;
+    world.at(CARRIER, |ua, out| ua.wakes(&Alarm::Act { session: 0, act: Act::Fork }, out));
+    let call = call.waits(secs(1));
+    let twin = &call.sim.world.uas[CARRIER].sessions[1];
+    assert_eq!(twin.state, State::Ended);
+    assert!(twin.facts.bye_heard.is_some());
+    call.over();
+}
+
+#[test]
+fn a_callee_that_vanishes_holds_nothing_for_long() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato").then("sato", Act::Vanish);
+    let call = call.acts(Act::Bye).waits(secs(33));
+    assert_eq!(call.sim.world.engine.counters().channels_in_use, 0);
+    call.over();
+}
