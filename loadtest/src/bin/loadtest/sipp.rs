@@ -66,7 +66,7 @@ impl Sipp {
             .args(["-m", &play.count.to_string(), "-d", &play.pause.as_millis().to_string()])
             .args(["-nostdin", "-fd", "1", "-trace_stat", "-stf", "stat.csv"])
             .args(["-trace_err", "-error_file", "errors.log", "-trace_rtt", "-rtt_freq", "1"])
-            .args(["-buff_size", "8388608", "-skip_rlimit"])
+            .args(["-buff_size", "8388608", "-rtp_buffsize", "4194304", "-skip_rlimit"])
             .args(&play.options)
             .current_dir(&dir)
             .stdin(Stdio::null())
