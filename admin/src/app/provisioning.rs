@@ -7,14 +7,12 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Action, Area, Principal};
-use super::refusal::{Flaw, Refusal};
+use super::refusal::Refusal;
 
 /// A document that REST and UI offer.
 pub trait Provisioned: Resource + ToSchema {
     /// Whose permission covers it.
     const AREA: Area;
-    /// The member that holds its id.
-    const ID: &'static str;
     /// What REST's documentation says it is.
     const ABOUT: &'static str;
     /// Fields that a list can be filtered by.
@@ -22,41 +20,32 @@ pub trait Provisioned: Resource + ToSchema {
 }
 
 macro_rules! provisioned {
-    ($type:ty, $area:ident, $id:literal, $about:literal, [$($filter:literal),*]) => {
+    ($type:ty, $area:ident, $about:literal, [$($filter:literal),*]) => {
         impl Provisioned for $type {
             const AREA: Area = Area::$area;
-            const ID: &'static str = $id;
             const ABOUT: &'static str = $about;
             const FILTERS: &'static [&'static str] = &[$($filter),*];
         }
     };
 }
 
-provisioned!(Trunk, Trunks, "id", "SIP peers that bring or take calls", ["name", "enabled"]);
-provisioned!(
-    Customer,
-    Customers,
-    "id",
-    "Who rents DIDs",
-    ["name", "state", "reseller", "closing_day"]
-);
-provisioned!(Did, Dids, "number", "Numbers and their routes", ["customer", "state"]);
+provisioned!(Trunk, Trunks, "SIP peers that bring or take calls", ["name", "enabled"]);
+provisioned!(Customer, Customers, "Who rents DIDs", ["name", "state", "reseller", "closing_day"]);
+provisioned!(Did, Dids, "Numbers and their routes", ["customer", "state"]);
 provisioned!(
     Destination,
     Destinations,
-    "id",
     "What can ring",
     ["name", "customer", "number", "extension", "trunk"]
 );
-provisioned!(Group, Groups, "id", "Hunt groups", ["name", "customer", "strategy"]);
+provisioned!(Group, Groups, "Hunt groups", ["name", "customer", "strategy"]);
 provisioned!(
     Extension,
     Extensions,
-    "user",
     "SIP accounts",
     ["name", "customer", "presented_did", "enabled"]
 );
-provisioned!(Schedule, Schedules, "id", "Calendars that rules can refer to", ["name", "customer"]);
+provisioned!(Schedule, Schedules, "Calendars that rules can refer to", ["name", "customer"]);
 
 impl App {
     /// Rows of a kind that `who` sees, in the order of their ids.
@@ -114,10 +103,6 @@ impl App {
         if_version: Option<i64>,
     ) -> Result<Versioned<R>, Refusal> {
         who.demand(Action::Write, R::AREA)?;
-        if R::key(row.id()) != R::key(id) {
-            let message = format!("the id of a {} cannot change; here it is {id}", R::KIND);
-            return Err(Refusal::Invalid(vec![Flaw::at(format!("/{}", R::ID), message)]));
-        }
         let replaced = self.store().replace(&who.actor(), id, row, if_version).await;
         replaced.map_err(|error| refusal::<R>(error, row.id()))
     }

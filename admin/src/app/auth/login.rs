@@ -88,6 +88,10 @@ impl App {
     }
 
     async fn open_session(&self, principal: Principal) -> Result<SignedIn, Refusal> {
+        // Expired sessions are refused anyway; here they only go out of the way.
+        if let Err(error) = self.store().purge().await {
+            tracing::warn!(%error, "expired sessions could not be removed");
+        }
         let cookie = secret::random_text()?;
         let csrf = Secret::new(secret::random_text()?);
         let hash = fingerprint(&cookie);

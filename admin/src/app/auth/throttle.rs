@@ -12,7 +12,7 @@ const FREE_ATTEMPTS: u32 = 5;
 const FREE_ATTEMPTS_OF_SOURCE: u32 = 50;
 /// How long bad attempts count, from the first of them.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Names and addresses remembered; a flood of invented ones pushes out the oldest.
+/// Names and addresses remembered; a flood of invented ones pushes out the oldest tenth.
 const MAX_ROWS: usize = 10_000;
 /// Bytes of a name that count; longer ones are no user's.
 const MAX_NAME: usize = 64;
@@ -57,7 +57,7 @@ impl Throttle {
         let mut rows = self.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for key in [row(name, source), row("", source)] {
             if rows.len() >= MAX_ROWS && !rows.contains_key(&key) {
-                forget_oldest(&mut rows, now);
+                forget_oldest(&mut rows);
             }
             let failures = rows.entry(key).or_insert(Failures { count: 0, since: now });
             if now.saturating_duration_since(failures.since) >= WINDOW {
@@ -78,15 +78,17 @@ fn row(name: &str, source: IpAddr) -> Row {
     (source, name.chars().take(MAX_NAME).collect())
 }
 
-fn forget_oldest(rows: &mut BTreeMap<Row, Failures>, now: Instant) {
-    rows.retain(|_, failures| now.saturating_duration_since(failures.since) < WINDOW);
-    if rows.len() < MAX_ROWS {
-        return;
-    }
-    let oldest = rows.iter().min_by_key(|(_, failures)| failures.since).map(|(key, _)| key.clone());
-    if let Some(key) = oldest {
-        rows.remove(&key);
-    }
+/// Makes room for a tenth of the table, so that a flood pays for it rarely.
+fn forget_oldest(rows: &mut BTreeMap<Row, Failures>) {
+    let mut ages: Vec<Instant> = rows.values().map(|failures| failures.since).collect();
+    ages.sort_unstable();
+    let mut surplus = rows.len() / 10;
+    let Some(limit) = ages.get(surplus).copied() else { return };
+    rows.retain(|_, failures| {
+        let goes = surplus > 0 && failures.since <= limit;
+        surplus -= usize::from(goes);
+        !goes
+    });
 }
 
 #[cfg(test)]
@@ -136,9 +138,14 @@ mod tests {
     fn the_table_is_bounded() {
         let throttle = Throttle::default();
         let now = Instant::now();
-        for number in 0..(MAX_ROWS as u32 + 500) {
-            throttle.failed("x", IpAddr::V4(Ipv4Addr::from(number)), now);
+        for number in 0..(MAX_ROWS as u32 / 2 + 100) {
+            let later = now + Duration::from_millis(u64::from(number));
+            throttle.failed("x", IpAddr::V4(Ipv4Addr::from(number)), later);
         }
-        assert!(throttle.rows.lock().expect("unpoisoned").len() <= MAX_ROWS);
+        let rows = throttle.rows.lock().expect("unpoisoned");
+        assert!((MAX_ROWS * 9 / 10..=MAX_ROWS).contains(&rows.len()), "{}", rows.len());
+        let first = (IpAddr::V4(Ipv4Addr::from(0)), "x".to_owned());
+        let last = (IpAddr::V4(Ipv4Addr::from(MAX_ROWS as u32 / 2 + 99)), "x".to_owned());
+        assert!(!rows.contains_key(&first) && rows.contains_key(&last), "the oldest go");
     }
 }
