@@ -25,8 +25,7 @@ pub(crate) async fn serve(Path((hash, name)): Path<(String, String)>) -> Respons
     let Some(file) = Assets::get(&name) else { return StatusCode::NOT_FOUND.into_response() };
     let cache = if hash == short_hash(&file) { FOREVER } else { "no-cache" };
     let kind = mime_guess::from_path(&name).first_or_octet_stream();
-    let headers =
-        [(header::CONTENT_TYPE, kind.as_ref()), (header::CACHE_CONTROL, cache)];
+    let headers = [(header::CONTENT_TYPE, kind.as_ref()), (header::CACHE_CONTROL, cache)];
     (headers, file.data).into_response()
 }
 

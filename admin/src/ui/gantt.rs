@@ -40,13 +40,7 @@ impl Axis {
 
     /// A bar between two milliseconds, cut to the axis and wide enough to be seen; none when it
     /// ends before it begins.
-    pub(crate) fn bar(
-        &self,
-        tone: &'static str,
-        from: i64,
-        to: i64,
-        title: String,
-    ) -> Option<Bar> {
+    pub(crate) fn bar(&self, tone: &'static str, from: i64, to: i64, title: String) -> Option<Bar> {
         if to < from {
             return None;
         }

@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn a_form_never_leads_to_another_server() {
         assert_eq!(local("/cdrs?text=03"), "/cdrs?text=03");
-        for outside in ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\r\nb"] {
+        for outside in ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\r\nb"]
+        {
             assert_eq!(local(outside), "/", "{outside}");
         }
     }

@@ -172,7 +172,10 @@ fn shown_branch(branch: &BranchView, names: &NameTable, t: &'static Texts) -> Sh
     let (ring, seconds) = (branch.ring_seconds, t.route_seconds);
     ShownBranch {
         name: names.name(Kind::Destination, &branch.destination),
-        timing: format!("{} +{starts} {seconds}, {} {ring} {seconds}", t.route_starts, t.route_rings),
+        timing: format!(
+            "{} +{starts} {seconds}, {} {ring} {seconds}",
+            t.route_starts, t.route_rings
+        ),
         trunk: branch.trunk.as_deref().map(|id| names.name(Kind::Trunk, id)).unwrap_or_default(),
         problem: branch.problem.clone().unwrap_or_default(),
         request_uri: branch.request_uri.clone(),

@@ -121,8 +121,7 @@ impl Site {
         let caller = Caller { number: parse_e164("09012345678").ok(), class: CallerClass::Number };
         let trunk_in = Some(Key::from("pri"));
         let direction = Direction::Forward;
-        let started =
-            CallStarted { call: CALL, at, direction, did, customer, caller, trunk_in };
+        let started = CallStarted { call: CALL, at, direction, did, customer, caller, trunk_in };
         let leg = LegNumber(1);
         let (destination, trunk_out) = (Key::from(HOSTILE), Some(Key::from("pri")));
         self.board.apply_all(&[
@@ -296,11 +295,36 @@ async fn hanging_up_asks_the_engine_and_needs_the_sessions_token() {
     assert!(site.asked.try_recv().is_err());
 
     let (_, html) = site.page(&visitor, &path).await;
-    let token = html.split("name=\"csrf_token\" value=\"").nth(1).unwrap();
-    let token = token.split('"').next().unwrap();
+    let token = token_of(&html);
     let answer = site.ask(post(&path, &visitor.cookie, format!("csrf_token={token}"))).await;
     assert_eq!(answer.headers()[header::LOCATION], "/");
     assert_eq!(site.asked.try_recv(), Ok(OperatorCommand::HangUp(CALL)));
+}
+
+/// The token that a page's forms carry.
+fn token_of(html: &str) -> &str {
+    let token = html.split("name=\"csrf_token\" value=\"").nth(1).unwrap();
+    token.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn every_form_of_a_session_carries_its_token() {
+    let site = site().await;
+    let visitor = site.sign_in(admin()).await;
+    site.talk();
+    for path in ["/".to_owned(), "/cdrs".to_owned(), format!("/calls/{CALL}/hang-up")] {
+        let (_, html) = site.page(&visitor, &path).await;
+        let forms: Vec<_> = html.split("<form method=\"post\"").skip(1).collect();
+        assert!(forms.len() >= 2, "{path}");
+        for form in forms {
+            let form = form.split("</form>").next().unwrap();
+            assert!(form.contains("name=\"csrf_token\""), "{path}: {form}");
+        }
+    }
+    let (_, html) = site.page(&visitor, "/cdrs").await;
+    let form = format!("to=ja&next=/cdrs&csrf_token={}", token_of(&html));
+    let answer = site.ask(post("/language", &visitor.cookie, form)).await;
+    assert_eq!(answer.headers()[header::LOCATION], "/cdrs");
 }
 
 #[tokio::test]

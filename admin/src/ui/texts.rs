@@ -156,6 +156,7 @@ texts! {
     state_started: "接続中", "Routing";
     leg_dialled: "発信中", "dialling";
     leg_ringing: "呼出中", "ringing";
+    leg_talking: "通話", "talking";
     leg_answered: "応答", "answered";
     leg_ended: "終了", "gave up";
     caller: "発信者", "Caller";

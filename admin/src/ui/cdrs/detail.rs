@@ -66,11 +66,7 @@ struct With<'a> {
 }
 
 /// One record.
-pub(crate) async fn detail(
-    State(ui): State<Ui>,
-    visit: Visit,
-    Path(id): Path<String>,
-) -> Answer {
+pub(crate) async fn detail(State(ui): State<Ui>, visit: Visit, Path(id): Path<String>) -> Answer {
     let found = ui.app.cdr(&visit.who, &id).await;
     let record = found.map_err(|refusal| visit.refuse(&refusal))?;
 
@@ -159,7 +155,7 @@ fn lane(
     let stretches = [
         Some(("wait", t.leg_dialled, start, ringing.unwrap_or(rings_until))),
         ringing.map(|ringing| ("ring", t.leg_ringing, ringing, rings_until)),
-        answered.map(|answered| ("talk", t.now_talking, answered, end)),
+        answered.map(|answered| ("talk", t.leg_talking, answered, end)),
     ];
     let told: Vec<_> = stretches
         .into_iter()
@@ -244,7 +240,7 @@ mod tests {
         let answered = lane(axis, "a".into(), (0, Some(10_000), Some(30_000), 100_000), &with);
         let tones: Vec<_> = answered.bars.iter().map(|bar| (bar.tone, &*bar.width)).collect();
         assert_eq!(tones, [("wait", "10.00"), ("ring", "20.00"), ("talk", "70.00")]);
-        assert_eq!(answered.label, "a: dialling 0:10, ringing 0:20, Talking 1:10");
+        assert_eq!(answered.label, "a: dialling 0:10, ringing 0:20, talking 1:10");
 
         let missed = lane(axis, "b".into(), (0, None, None, 50_000), &with);
         let tones: Vec<_> = missed.bars.iter().map(|bar| (bar.tone, &*bar.width)).collect();

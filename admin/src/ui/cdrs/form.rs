@@ -25,7 +25,8 @@ impl SearchForm {
     /// What the records are searched by.
     pub(super) fn query(&self) -> CdrQuery {
         let q = stored_form(self.q.trim());
-        let pairs = self.pairs().map(|(name, value)| if name == "q" { (name, &*q) } else { (name, value) });
+        let pairs =
+            self.pairs().map(|(name, value)| if name == "q" { (name, &*q) } else { (name, value) });
         CdrQuery::of_pairs(pairs)
     }
 

@@ -24,9 +24,8 @@ const ROWS: u32 = 50;
 /// Customers offered by name in the search; more are found by typing their id.
 const CUSTOMERS_OFFERED: u32 = 200;
 /// Results, as a person would look for them.
-const RESULTS: [&str; 8] = [
-    "answered", "no_answer", "busy", "rejected", "cancelled", "unreachable", "failed", "blocked",
-];
+const RESULTS: [&str; 8] =
+    ["answered", "no_answer", "busy", "rejected", "cancelled", "unreachable", "failed", "blocked"];
 
 #[derive(Template)]
 #[template(path = "cdrs.html")]

@@ -138,7 +138,8 @@ impl Feed {
     fn trunk_rows(&self, usage: &[TrunkUse]) -> Vec<TrunkRow> {
         let usage: BTreeMap<&str, &TrunkUse> =
             usage.iter().map(|row| (row.trunk.as_str(), row)).collect();
-        let row = |trunk: &Trunk| TrunkRow::new(trunk, usage.get(trunk.id.as_str()).copied(), self.t);
+        let row =
+            |trunk: &Trunk| TrunkRow::new(trunk, usage.get(trunk.id.as_str()).copied(), self.t);
         self.trunks.iter().map(row).collect()
     }
 }

@@ -49,7 +49,8 @@ fn tokyo() -> Clock {
 fn a_call_shows_numbers_as_people_write_them_and_names() {
     let names =
         NameTable::of(&[(Kind::Customer, "acme", "Acme"), (Kind::Destination, "yamada", "山田")]);
-    let row = html(CallRow::new(&call(CallState::Ringing, "yamada"), &with(&names, &tokyo(), true)));
+    let row =
+        html(CallRow::new(&call(CallState::Ringing, "yamada"), &with(&names, &tokyo(), true)));
     for shown in ["03-1234-5678", "090-1234-5678", "Acme", "山田", "(486)", "23:08:11"] {
         assert!(row.contains(shown), "{shown} in {row}");
     }
