@@ -130,6 +130,13 @@ fn what_is_rewritten_reads_as_the_relay() {
 }
 
 #[test]
+fn bytes_that_other_parsers_end_a_line_at_are_refused() {
+    for text in ["v=0\r\ns=a\rc=IN IP4 192.0.2.3\r\n", "v=0\r\ns=a\0b\r\n", "v=0\r\ns=a\r\r\n"] {
+        assert_eq!(Sdp::parse(text.as_bytes()).err(), Some(SdpError::Line), "{text:?}");
+    }
+}
+
+#[test]
 fn the_number_of_media_lines_is_bounded() {
     let body = |count: usize| format!("v=0\r\n{}", "m=audio 4000 RTP/AVP 0\r\n".repeat(count));
     assert_eq!(Sdp::parse(body(MAX_MEDIA).as_bytes()).expect("fits").media().len(), MAX_MEDIA);

@@ -26,7 +26,7 @@ pub(crate) fn passed_headers(msg: &Message<'_>) -> Box<[u8]> {
     let mut lines = Vec::new();
     for header in msg.headers().filter(|header| PASSED.contains(&header.id)) {
         if lines.len() + header.raw.len() <= MAX_PASSED {
-            lines.extend_from_slice(header.raw);
+            header.write_to(&mut lines);
         }
     }
     lines.into()
@@ -160,4 +160,18 @@ pub(crate) fn answer(
         out.extend_from_slice(answer.extra);
         finish(out, answer.content);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Message, passed_headers};
+
+    #[test]
+    fn headers_that_pass_are_whole_lines_and_clean() {
+        let invite = b"INVITE sip:a@h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nSubject : one\r\n two\0\r\n\
+                       y: a.b.c;info=<x>\r\nX-Billing: 0\r\n\r\n";
+        let message = Message::parse_datagram(invite).expect("a message");
+        let lines = passed_headers(&message);
+        assert_eq!(&*lines, b"Subject: one two \r\ny: a.b.c;info=<x>\r\n");
+    }
 }

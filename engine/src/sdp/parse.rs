@@ -71,7 +71,17 @@ const NO_MEDIA: Media<'static> = Media {
     direction: Direction::SendRecv,
 };
 
+/// Whether a body is free of NUL and of carriage returns inside a line, which RFC 4566 9 forbids
+/// and other parsers take for the end of a line or of everything.
+fn is_clean(body: &[u8]) -> bool {
+    memchr::memchr2_iter(b'\r', 0, body)
+        .all(|at| body.get(at) == Some(&b'\r') && matches!(body.get(at + 1), Some(b'\n') | None))
+}
+
 pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
+    if !is_clean(body) {
+        return Err(SdpError::Line);
+    }
     let mut sdp = Sdp { body, media: [NO_MEDIA; MAX_MEDIA], count: 0 };
     let mut session = Level::default();
     let mut levels = [Level::default(); MAX_MEDIA];

@@ -72,14 +72,7 @@ impl<'b> Writer<'b> {
     /// A header field of another message, byte for byte as it came; folded lines are joined by a
     /// space and white space before the colon is left out (both mean the same, RFC 3261 7.3.1).
     pub fn copy(&mut self, header: &Header<'_>) -> &mut Self {
-        if header.plain {
-            put_clean(self.buf, header.raw);
-        } else {
-            self.buf.extend_from_slice(header.name.as_bytes());
-            self.buf.extend_from_slice(b": ");
-            put_joined(self.buf, header.value);
-        }
-        self.buf.extend_from_slice(b"\r\n");
+        header.write_to(self.buf);
         self
     }
 
@@ -107,6 +100,20 @@ impl<'b> Writer<'b> {
         put_number(self.buf, body.len() as u64);
         self.buf.extend_from_slice(b"\r\n\r\n");
         self.buf.extend_from_slice(body);
+    }
+}
+
+impl Header<'_> {
+    /// Appends the header field with its line end, as [`Writer::copy`] does.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        if self.plain {
+            put_clean(out, self.raw);
+        } else {
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(b": ");
+            put_joined(out, self.value);
+        }
+        out.extend_from_slice(b"\r\n");
     }
 }
 
