@@ -4,6 +4,7 @@
 mod addresses;
 mod case;
 mod case_file;
+mod echo;
 mod http;
 mod load;
 mod machine;
@@ -13,6 +14,7 @@ mod report;
 mod rtp;
 mod server;
 mod sipp;
+mod step;
 mod svg;
 
 use std::path::PathBuf;
