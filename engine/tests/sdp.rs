@@ -131,7 +131,12 @@ fn what_is_rewritten_reads_as_the_relay() {
 
 #[test]
 fn bytes_that_other_parsers_end_a_line_at_are_refused() {
-    for text in ["v=0\r\ns=a\rc=IN IP4 192.0.2.3\r\n", "v=0\r\ns=a\0b\r\n", "v=0\r\ns=a\r\r\n"] {
+    for text in [
+        "v=0\r\ns=a\rc=IN IP4 192.0.2.3\r\n",
+        "v=0\r\ns=a\0b\r\n",
+        "v=0\r\ns=a\r\r\n",
+        "v=0\r\ns=a\r",
+    ] {
         assert_eq!(Sdp::parse(text.as_bytes()).err(), Some(SdpError::Line), "{text:?}");
     }
 }

@@ -75,7 +75,7 @@ const NO_MEDIA: Media<'static> = Media {
 /// and other parsers take for the end of a line or of everything.
 fn is_clean(body: &[u8]) -> bool {
     memchr::memchr2_iter(b'\r', 0, body)
-        .all(|at| body.get(at) == Some(&b'\r') && matches!(body.get(at + 1), Some(b'\n') | None))
+        .all(|at| body.get(at) == Some(&b'\r') && body.get(at + 1) == Some(&b'\n'))
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
