@@ -10,6 +10,7 @@ use std::time::Duration;
 use tensou_engine::Cdr;
 use tensou_store::{Store, StoreError};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::cdr_queue::CdrReceiver;
 
@@ -42,9 +43,30 @@ impl Records for NodeRecords {
     }
 }
 
+/// The running writer.
+pub(crate) struct Writer {
+    task: JoinHandle<()>,
+    rest: oneshot::Sender<VecDeque<Box<Cdr>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(records: impl Records + Send + Sync + 'static, queue: CdrReceiver) -> Self {
+        let (rest, left) = oneshot::channel();
+        Writer { task: tokio::spawn(write_all(records, queue, left)), rest }
+    }
+
+    /// Hands over what never reached the queue, and waits until everything is stored.
+    pub(crate) async fn finish(self, left: VecDeque<Box<Cdr>>) {
+        let given = self.rest.send(left);
+        if given.is_err() || self.task.await.is_err() {
+            tracing::error!("the writer of call records panicked");
+        }
+    }
+}
+
 /// Writes records until `rest` brings what the engine's thread left at its end, then writes that
 /// and everything still waiting, and returns.
-pub(crate) async fn write_all(
+async fn write_all(
     records: impl Records,
     mut queue: CdrReceiver,
     mut rest: oneshot::Receiver<VecDeque<Box<Cdr>>>,

@@ -54,6 +54,8 @@ figures! {
     media_ports_reused_early, "media_ports_reused_early_total", Counter,
         "port pairs reused before their quiet time";
     media_ports_exhausted, "media_ports_exhausted_total", Counter, "calls refused for want of a port";
+    channels_in_use, "channels_in_use", Gauge, "trunk channels in use now, over all trunks";
+    calls_held, "calls_held", Gauge, "calls in memory now, those that wait for last answers too";
     transactions, "transactions", Gauge, "SIP transactions now";
 }
 

@@ -184,7 +184,7 @@ impl PortRange {
             return Err("must begin at 1024 or above".into());
         }
         let first = first.checked_next_multiple_of(2).ok_or_else(wanted)?;
-        let last = if last % 2 == 0 { last.saturating_sub(1) } else { last };
+        let last = if last.is_multiple_of(2) { last.saturating_sub(1) } else { last };
         if last < first.saturating_add(3) {
             return Err(
                 "must hold at least four ports from an even one: a call takes two pairs".into()

@@ -90,7 +90,8 @@ fn store_failure(error: StoreError) -> Failure {
     }
 }
 
-/// What a refusal of the application says about its cause; every flaw on a line of its own.
+/// What a refusal of the application says about its cause; every flaw on a line of its own,
+/// with the flag that its field came from.
 fn refused(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::Invalid(flaws) => flawed(flaws),
@@ -102,7 +103,11 @@ fn refused(refusal: Refusal) -> Failure {
 }
 
 fn flawed(flaws: Vec<Flaw>) -> Failure {
-    Failure::inputs(flaws.into_iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.message)))
+    let line = |flaw: Flaw| match flaw.pointer.trim_start_matches(['?', '/']) {
+        "" => flaw.message,
+        field => format!("--{field}: {}", flaw.message),
+    };
+    Failure::inputs(flaws.into_iter().map(line))
 }
 
 /// Runs a command that has no use for more than one thread.

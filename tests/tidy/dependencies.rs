@@ -18,15 +18,16 @@ impl Rules {
     fn read(text: &str) -> Rules {
         let table: toml::Table = text.parse().expect("deny.toml is TOML");
         let texts = |value: &toml::Value, key: &str| -> Vec<String> {
-            let items = value.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+            let items = value.get(key).and_then(toml::Value::as_array);
             let text = |item: &toml::Value| {
-                item.as_str().or_else(|| item.get("crate")?.as_str()).map(str::to_owned)
+                let name = item.as_str().or_else(|| item.get("crate")?.as_str());
+                name.map(str::to_owned)
             };
-            items.iter().filter_map(text).collect()
+            items.into_iter().flatten().filter_map(text).collect()
         };
         let licenses = &table["licenses"];
-        let clarify = licenses.get("clarify").and_then(toml::Value::as_array).cloned();
-        let clarified = clarify.unwrap_or_default().iter().map(|entry| {
+        let clarify = licenses.get("clarify").and_then(toml::Value::as_array);
+        let clarified = clarify.into_iter().flatten().map(|entry| {
             let text = |key: &str| entry[key].as_str().expect("a string").to_owned();
             (text("crate"), text("expression"))
         });

@@ -35,6 +35,9 @@ const ALLOWED: &[(&str, &str)] = &[
     ("admin/src/board/mod.rs", "the live board: one writing task, many reading requests"),
     ("admin/src/app/mod.rs", "a semaphore bounds password hashing, off every call's way"),
     ("admin/src/app/auth/throttle.rs", "failed sign-ins by source"),
+    ("admin/src/ui/names.rs", "names on pages, looked up once per provisioning"),
+    ("loadtest/src/agents/voice.rs", "the simulated voices, rendered once"),
+    ("store/src/record_rows.rs", "the text of the insert statements, made once"),
     ("admin/src/api/once.rs", "Idempotency-Keys of requests that are being done"),
     ("admin/src/api/openapi.rs", "the API's description, written once while the router is made"),
 ];

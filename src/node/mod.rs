@@ -1,0 +1,191 @@
+//! A running node: every part started and joined, and ended in the right order.
+
+mod calls;
+mod plan;
+mod web;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tensou_admin::board::Board;
+use tensou_config::Settings;
+use tensou_engine::OperatorCommand;
+use tensou_media::io::Relay;
+use tensou_store::Store;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::cdr_queue::{Backlog, cdr_queue};
+use crate::cdr_writer::{NodeRecords, Writer};
+use crate::engine_thread::{EngineHandle, EngineThread, Parts};
+use crate::events::event_queue;
+use crate::failure::Failure;
+use crate::gauges::Gauges;
+use crate::media_link::{MediaLink, RelayFigures};
+use crate::metrics::Metrics;
+use crate::resolver::questions;
+use crate::snapshot_task::{LoadError, Published, SnapshotTask, load, report};
+use crate::sockets::bind_all;
+
+use calls::Calls;
+pub(crate) use plan::domain;
+use plan::{engine_config, first_address, node_info, relay_config};
+use web::{Facts, Sockets, Web};
+
+/// How often the database is asked whether it is there, for readiness and metrics.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// Operator's commands that may wait.
+const COMMANDS: usize = 256;
+
+/// A running node.
+pub(crate) struct Node {
+    calls: Calls,
+    writer: Writer,
+    backlog: Backlog,
+    board_feed: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+    web: Web,
+    sip_address: SocketAddr,
+    domain: String,
+    store: Store,
+}
+
+impl Node {
+    /// Starts everything. What is missing (a port, the database) ends it again.
+    pub(crate) async fn start(settings: &Settings, store: Store) -> Result<Node, Failure> {
+        let bound = bind_all(&settings.sip).map_err(Failure::missing)?;
+        let listening = Sockets::bind(settings).await?;
+        let compiled = load(&store).await.map_err(LoadError::failure)?;
+        report(&compiled.faults);
+        let published = Published::new(compiled);
+        let sip_address = first_address(&bound)?;
+        let domain = domain(&settings.sip);
+
+        let relay = Relay::start(relay_config(settings)).map_err(Failure::missing)?;
+        let figures = RelayFigures::default();
+        let media = MediaLink::new(relay, figures.clone());
+        let (cdrs, cdr_receiver) = cdr_queue();
+        let (events, event_receiver) = event_queue();
+        let (questions, question_receiver) = questions();
+        let gauges = Arc::new(Gauges::new());
+        let (config, sockets) = engine_config(settings, &domain, bound);
+        let snapshot = published.snapshot();
+        let shown = Arc::clone(&gauges);
+        let parts =
+            Parts { config, snapshot, sockets, media, cdrs, events, questions, gauges: shown };
+        let (ended, engine_ended) = oneshot::channel();
+        let engine = EngineThread::start(parts, ended).map_err(Failure::missing)?;
+
+        let backlog = cdr_receiver.backlog().clone();
+        let database_up = Arc::new(AtomicBool::new(true));
+        let metrics = Arc::new(Metrics {
+            node: settings.node.name.as_str().to_owned(),
+            started: Instant::now(),
+            gauges: Arc::clone(&gauges),
+            relay: figures,
+            backlog: backlog.clone(),
+            events_dropped: event_receiver.dropped(),
+            database_up: Arc::clone(&database_up),
+        });
+        let board = Arc::new(Board::new());
+        let board_feed = tokio::spawn(event_receiver.feed(Arc::clone(&board)));
+        let (commands, command_receiver) = mpsc::channel(COMMANDS);
+        let draining = Arc::new(AtomicBool::new(false));
+        let facts =
+            Facts { published: published.clone(), draining: Arc::clone(&draining), metrics };
+        let about = node_info(settings, &domain);
+        let deps = facts.deps(store.clone(), board, commands, about);
+        let web = listening.serve(deps, facts).map_err(Failure::missing)?;
+        let snapshots =
+            SnapshotTask { store: store.clone(), engine: engine.handle.clone(), published };
+        let background = vec![
+            tokio::spawn(question_receiver.answer(engine.handle.clone())),
+            tokio::spawn(snapshots.run()),
+            tokio::spawn(pass_commands(command_receiver, engine.handle.clone())),
+            tokio::spawn(watch_database(store.clone(), database_up)),
+        ];
+        let node = settings.node.name.as_str().to_owned();
+        let writer = Writer::start(NodeRecords { store: store.clone(), node }, cdr_receiver);
+        let drain = settings.node.drain;
+        let calls = Calls { engine, engine_ended, gauges, draining, drain };
+        Ok(Node { calls, writer, backlog, board_feed, background, web, sip_address, domain, store })
+    }
+
+    /// Where REST and UI are.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.web.address()
+    }
+
+    /// Where SIP is heard first.
+    pub(crate) fn sip_address(&self) -> SocketAddr {
+        self.sip_address
+    }
+
+    /// Realm and registrar domain.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Records that are not in the database yet.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
+    /// Returns when a part that must not end has ended.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        self.calls.engine_ended().await;
+        Failure::missing(anyhow::anyhow!("the engine's thread has ended"))
+    }
+
+    /// Takes no more calls, lets the running ones end for as long as the settings say, hangs up
+    /// the rest, writes every record, and ends.
+    pub(crate) async fn shut_down(self) {
+        self.calls.drain().await;
+        self.end().await;
+    }
+
+    /// Ends at once, but for the records.
+    pub(crate) async fn abandon(self) {
+        self.end().await;
+    }
+
+    /// The engine first, so that nothing new comes; then what carries its last words; the
+    /// database last.
+    async fn end(self) {
+        self.writer.finish(self.calls.end().await).await;
+        if self.board_feed.await.is_err() {
+            tracing::error!("the feed of the live board panicked");
+        }
+        self.web.stop().await;
+        for task in self.background {
+            task.abort();
+        }
+        self.store.close().await;
+    }
+}
+
+async fn pass_commands(mut commands: mpsc::Receiver<OperatorCommand>, engine: EngineHandle) {
+    while let Some(command) = commands.recv().await {
+        if engine.command(command).is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch_database(store: Store, up: Arc<AtomicBool>) {
+    let mut pings = tokio::time::interval(PING_EVERY);
+    pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pings.tick().await;
+        let answers = tokio::time::timeout(PING_EVERY, store.ping()).await;
+        let now_up = matches!(answers, Ok(Ok(())));
+        if up.swap(now_up, Ordering::Relaxed) != now_up {
+            match now_up {
+                true => tracing::info!("the database answers again"),
+                false => tracing::error!("the database does not answer; calls go on"),
+            }
+        }
+    }
+}

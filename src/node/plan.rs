@@ -1,0 +1,77 @@
+//! From settings to what the parts of a node are built with.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use rand::Rng;
+use tensou_admin::NodeInfo;
+use tensou_config::{Host, Settings, Sip, UnknownPeer};
+use tensou_engine::{EngineConfig, MediaConfig};
+use tensou_media::io::RelayConfig;
+
+use crate::failure::Failure;
+use crate::sockets::{Bound, reachable};
+
+/// Realm and registrar domain: as configured, else the host that the first listener advertises.
+pub(crate) fn domain(sip: &Sip) -> String {
+    if let Some(domain) = &sip.domain {
+        return domain.as_str().to_owned();
+    }
+    if let Some(advertise) = &sip.advertise {
+        return advertise.host.as_str().to_owned();
+    }
+    let first = sip.listen.first().map(|listener| listener.address.ip());
+    Host::from(reachable(first.unwrap_or(Ipv4Addr::UNSPECIFIED.into()))).as_str().to_owned()
+}
+
+pub(super) fn first_address(bound: &[Bound]) -> Result<SocketAddr, Failure> {
+    let first = bound.first().map(|bound| bound.listener.address);
+    first.ok_or_else(|| Failure::input(anyhow::anyhow!("sip.listen has no udp: listener")))
+}
+
+pub(super) fn relay_config(settings: &Settings) -> RelayConfig {
+    let media = &settings.media;
+    RelayConfig {
+        listen: media.listen,
+        ports: media.ports.first..=media.ports.last,
+        workers: media.workers.into(),
+        dscp: media.dscp.bits(),
+        idle_timeout: media.idle_timeout,
+    }
+}
+
+pub(super) fn engine_config(
+    settings: &Settings,
+    domain: &str,
+    bound: Vec<Bound>,
+) -> (EngineConfig, Vec<UdpSocket>) {
+    let media = &settings.media;
+    let (listeners, sockets) =
+        bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
+    let config = EngineConfig {
+        node: settings.node.name.as_str().to_owned(),
+        shard: 0,
+        seed: rand::rng().random(),
+        listeners,
+        domain: domain.to_owned(),
+        media: MediaConfig {
+            address: media.advertise.unwrap_or_else(|| reachable(media.listen)),
+            first_port: media.ports.first,
+            last_port: media.ports.last,
+        },
+        unknown_peer: match settings.sip.unknown_peer {
+            UnknownPeer::Drop => tensou_engine::UnknownPeer::Drop,
+            UnknownPeer::Forbid => tensou_engine::UnknownPeer::Forbid,
+        },
+    };
+    (config, sockets)
+}
+
+pub(super) fn node_info(settings: &Settings, domain: &str) -> NodeInfo {
+    NodeInfo {
+        name: settings.node.name.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        domain: domain.to_owned(),
+        time_zone: settings.node.time_zone.name().to_owned(),
+        started_at: jiff::Timestamp::now(),
+    }
+}

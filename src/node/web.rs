@@ -1,0 +1,132 @@
+//! REST, UI and metrics as the node holds them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use tensou_admin::board::Board;
+use tensou_admin::{Deps, NodeInfo, Readiness};
+use tensou_config::Settings;
+use tensou_engine::OperatorCommand;
+use tensou_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::snapshot_task::Published;
+
+/// Bound sockets, so that a taken port is known before anything starts.
+pub(super) struct Sockets {
+    admin: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+/// The running servers.
+pub(super) struct Web {
+    address: SocketAddr,
+    servers: Vec<JoinHandle<io::Result<()>>>,
+    close: watch::Sender<bool>,
+}
+
+/// What the servers show of the node.
+pub(super) struct Facts {
+    pub(super) published: Published,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Facts {
+    pub(super) fn deps(
+        &self,
+        store: Store,
+        board: Arc<Board>,
+        commands: mpsc::Sender<OperatorCommand>,
+        node: NodeInfo,
+    ) -> Deps {
+        let (published, metrics) = (self.published.clone(), Arc::clone(&self.metrics));
+        let (with_trunk, draining) = (self.published.clone(), Arc::clone(&self.draining));
+        Deps {
+            store,
+            board,
+            commands,
+            snapshot: Arc::new(move || published.snapshot()),
+            metrics: Arc::new(move || metrics.render()),
+            ready: Arc::new(move || Readiness {
+                listeners: !draining.load(Ordering::Relaxed),
+                trunk: with_trunk.has_trunk(),
+            }),
+            node,
+        }
+    }
+}
+
+impl Sockets {
+    pub(super) async fn bind(settings: &Settings) -> Result<Sockets, Failure> {
+        let admin = listen("admin.listen", settings.admin.listen).await?;
+        let metrics = match settings.metrics.listen {
+            Some(address) => Some(listen("metrics.listen", address).await?),
+            None => None,
+        };
+        Ok(Sockets { admin, metrics })
+    }
+
+    pub(super) fn serve(self, deps: Deps, facts: Facts) -> io::Result<Web> {
+        let address = self.admin.local_addr()?;
+        let (close, closed) = watch::channel(false);
+        let admin = tensou_admin::serve(self.admin, deps, told(closed.clone()));
+        let mut servers = vec![tokio::spawn(admin)];
+        if let Some(listener) = self.metrics {
+            servers.push(tokio::spawn(serve_metrics(listener, facts.metrics, told(closed))));
+        }
+        Ok(Web { address, servers, close })
+    }
+}
+
+impl Web {
+    /// Where REST and UI are.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets running requests end, for a while.
+    pub(super) async fn stop(self) {
+        self.close.send_replace(true);
+        for server in self.servers {
+            if !matches!(server.await, Ok(Ok(()))) {
+                tracing::error!("a web server ended with a fault");
+            }
+        }
+    }
+}
+
+async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| {
+        Failure::missing(anyhow::Error::from(error).context(format!("{setting} {address}")))
+    })
+}
+
+/// `/metrics` on a socket of its own, for scrapers that must not reach REST and UI.
+async fn serve_metrics(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let page = move || {
+        let text = metrics.render();
+        async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
+    };
+    let router = Router::new().route("/metrics", get(page));
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+/// Completes when the servers are to close, or nobody can tell them any more.
+async fn told(mut closed: watch::Receiver<bool>) {
+    let _sender_gone = closed.wait_for(|closed| *closed).await.is_err();
+}
