@@ -11,4 +11,5 @@ mod calls;
 mod documents;
 mod people;
 mod records;
+mod serve;
 mod world;

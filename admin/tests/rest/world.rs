@@ -22,6 +22,7 @@ use tower::ServiceExt;
 pub struct World {
     pub router: Router,
     pub app: App,
+    pub deps: Deps,
     pub store: Store,
     pub board: Arc<Board>,
     pub commands: mpsc::Receiver<OperatorCommand>,
@@ -127,8 +128,8 @@ impl World {
             ready: Arc::new(move || *readiness.borrow()),
         };
         let app = App::new(deps.clone());
-        let router = router(deps);
-        World { router, app, store, board, commands: received, ready, snapshot, folder }
+        let router = router(deps.clone());
+        World { router, app, deps, store, board, commands: received, ready, snapshot, folder }
     }
 
     /// A token of this role; reseller and customer tokens belong to `owner`.
