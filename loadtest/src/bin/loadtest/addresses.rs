@@ -20,6 +20,8 @@ pub(crate) enum Party {
     MemberC,
     /// A trunk with one channel.
     Narrow,
+    /// A trunk behind which nobody answers.
+    Silent,
     /// A phone that registers.
     Phone,
     /// An address that the server does not know.
@@ -28,12 +30,13 @@ pub(crate) enum Party {
 
 impl Party {
     /// What stands for its address in a provisioning document.
-    const PLACEHOLDERS: [(Party, &'static str); 6] = [
+    const PLACEHOLDERS: [(Party, &'static str); 7] = [
         (Party::Gateway, "@GATEWAY@"),
         (Party::MemberA, "@MEMBER_A@"),
         (Party::MemberB, "@MEMBER_B@"),
         (Party::MemberC, "@MEMBER_C@"),
         (Party::Narrow, "@NARROW@"),
+        (Party::Silent, "@SILENT@"),
         (Party::Server, "@SERVER@"),
     ];
 }
@@ -62,6 +65,7 @@ impl Addresses {
             Party::MemberC => 5,
             Party::Narrow => 6,
             Party::Phone => 7,
+            Party::Silent => 8,
             Party::Stranger => 9,
         };
         Ipv4Addr::new(a, b, c, host)
