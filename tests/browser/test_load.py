@@ -25,20 +25,19 @@ class Load(unittest.TestCase):
         demo = Demo(calls_a_minute=1200)
         self.addCleanup(demo.stop)
         browser = self.visitor(demo)
-        browser.wait("return Number(document.querySelector('#h-calls .count').textContent) > 1000")
+        many = "return Number(document.querySelector('#h-calls .count').textContent) > 800"
+        browser.wait(many, seconds=60)
         self.assertEqual(browser.count("[data-list=calls] > *"), 200)
         hidden = int(browser.text("[data-text=hidden]"))
-        self.assertGreater(hidden, 800)
+        self.assertGreater(hidden, 500)
         keep(browser, "board-busy")
+        worked = browser.work()
         seen = browser.run(
             "return new Promise((done) => {"
             "  const source = new EventSource('/ui/live');"
-            "  let patches = 0, bytes = 0, frames = 0, running = true;"
-            "  const frame = () => { frames += 1; if (running) requestAnimationFrame(frame); };"
+            "  let patches = 0, bytes = 0;"
             "  source.onmessage = (event) => { patches += 1; bytes += event.data.length; };"
-            "  requestAnimationFrame(frame);"
-            "  setTimeout(() => { running = false; source.close();"
-            "    done({ patches, bytes, frames }); }, 4000);"
+            "  setTimeout(() => { source.close(); done({ patches, bytes }); }, 4000);"
             "})"
         )
         # Four a second and the first one.
@@ -46,7 +45,8 @@ class Load(unittest.TestCase):
         self.assertGreater(seen["patches"], 3)
         # After the first patch only what changed is sent.
         self.assertLess(seen["bytes"], 2_000_000)
-        self.assertGreater(seen["frames"], 40)
+        # Under a third of one core for twenty new calls a second.
+        self.assertLess(browser.work() - worked, 1.3)
 
     def test_a_lost_connection_is_seen_and_a_lost_session_asks_to_sign_in(self):
         demo = Demo()

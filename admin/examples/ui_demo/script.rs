@@ -28,11 +28,13 @@ enum Step {
     End(CallId, CallResult, EndedBy),
 }
 
+/// Keys of trunks with the channels in use and their limit, 0 when unlimited.
+type Channels = BTreeMap<Key, (u32, u32)>;
+
 /// The story so far, and what is still to come.
 pub(crate) struct Script {
     lines: Vec<Line>,
-    trunk_in: Key,
-    channels: BTreeMap<Key, (u32, u32)>,
+    channels: Channels,
     calls: BTreeMap<CallId, Cdr>,
     due: BTreeMap<(i64, u64), Step>,
     random: u64,
@@ -40,13 +42,12 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// `trunks` are keys with their channels, the first one brings the calls.
+    /// `trunks` are keys with their channels.
     pub(crate) fn new(lines: Vec<Line>, trunks: &[(Key, u32)]) -> Option<Self> {
-        let (trunk_in, _) = trunks.first()?.clone();
-        let channels = trunks.iter().map(|(key, limit)| (key.clone(), (0, *limit))).collect();
+        let channels: Channels =
+            trunks.iter().map(|(key, limit)| (key.clone(), (0, *limit))).collect();
         (!lines.is_empty()).then(|| Script {
             lines,
-            trunk_in,
             channels,
             calls: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -55,7 +56,7 @@ impl Script {
         })
     }
 
-    /// A new call at `now` (Unix milliseconds).
+    /// A new call at `now` (Unix milliseconds), unless every channel is taken.
     pub(crate) fn start(&mut self, now: i64) -> Vec<Event> {
         self.count += 1;
         let (high, low) = (self.next(), self.next());
@@ -64,7 +65,7 @@ impl Script {
         let line = &self.lines[line];
         let (did, customer, rings) = (line.did, line.customer.clone(), line.rings.clone());
         let caller = self.caller();
-        let trunk_in = self.trunk_in.clone();
+        let Some(trunk_in) = self.trunk_in() else { return Vec::new() };
         let mut events = vec![Event::CallStarted(Box::new(CallStarted {
             call: id,
             at: wall(now),
@@ -76,8 +77,11 @@ impl Script {
         }))];
         events.extend(self.take(&trunk_in, true));
         let mut legs = Vec::new();
-        for (at, (destination, trunk_out)) in rings.iter().enumerate() {
-            let leg = at as u16 + 1;
+        for (destination, trunk_out) in &rings {
+            if trunk_out.as_ref().is_some_and(|trunk| !self.free(trunk)) {
+                continue;
+            }
+            let leg = legs.len() as u16 + 1;
             events.push(Event::LegDialled {
                 call: id,
                 leg: LegNumber(leg),
@@ -91,7 +95,7 @@ impl Script {
             self.plan(rings_at, Step::Ring(id, leg));
             legs.push(leg_of(destination, trunk_out.as_ref(), did, now));
         }
-        self.plan_outcome(id, now, rings.len() as u16);
+        self.plan_outcome(id, now, legs.len() as u16);
         let cdr = record(id, now, did, customer, caller, trunk_in, legs);
         self.calls.insert(id, cdr);
         events
@@ -130,8 +134,8 @@ impl Script {
     fn plan_outcome(&mut self, id: CallId, now: i64, legs: u16) {
         let pick = self.below(100);
         let wait = now + 4_000 + self.below(14_000) as i64;
-        if pick < 74 {
-            let leg = self.below(u64::from(legs.max(1))) as u16 + 1;
+        if pick < 74 && legs > 0 {
+            let leg = self.below(u64::from(legs)) as u16 + 1;
             let by = if pick.is_multiple_of(3) { EndedBy::Callee } else { EndedBy::Caller };
             let talk = 15_000 + self.below(240_000) as i64;
             self.plan(wait, Step::Answer(id, leg));
@@ -203,7 +207,7 @@ impl Script {
         cdr.ended_at = wall(at);
         cdr.duration = Duration::from_millis(talk.unsigned_abs());
         (cdr.result, cdr.sip_status, cdr.q850_cause, cdr.ended_by) = (result, status, cause, by);
-        let mut freed = vec![self.trunk_in.clone()];
+        let mut freed: Vec<_> = cdr.trunk_in.iter().cloned().collect();
         for leg in cdr.legs.iter_mut().filter(|leg| answered.is_none() || leg.sip_status == 200) {
             leg.ended_at = wall(at);
             if answered.is_none() {
@@ -226,6 +230,21 @@ impl Script {
             events.extend(self.take(&trunk, false));
         }
         (events, Some(cdr))
+    }
+
+    /// A trunk with a free channel to bring a call; one channel stays free for its way out.
+    fn trunk_in(&mut self) -> Option<Key> {
+        let limits = self.channels.iter();
+        let free: Vec<_> = limits
+            .filter(|(_, (in_use, limit))| *limit == 0 || in_use + 1 < *limit)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let pick = self.below(free.len() as u64) as usize;
+        free.into_iter().nth(pick)
+    }
+
+    fn free(&self, trunk: &Key) -> bool {
+        self.channels.get(trunk).is_some_and(|(in_use, limit)| *limit == 0 || in_use < limit)
     }
 
     /// Takes or frees a channel.
