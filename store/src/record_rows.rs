@@ -1,6 +1,7 @@
 //! Call records: written once each, read newest first.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use tensou_engine::Cdr;
 
@@ -80,13 +81,15 @@ impl Store {
         let mut new = 0;
         let mut rest = cdrs;
         while !rest.is_empty() {
-            let size = STATEMENT_ROWS.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+            let mut sizes = STATEMENT_ROWS.into_iter().zip(INSERT.iter());
+            let fitting = sizes.find(|(size, _)| *size <= rest.len());
+            let (size, sql) = fitting.unwrap_or((1, &INSERT[2]));
             let (batch, later) = rest.split_at(size);
             let mut values = Vec::with_capacity(size * COLUMN_COUNT);
             for cdr in batch {
                 bind(CdrRecord::of(node, cdr), &mut values)?;
             }
-            new += tx.execute(insert_statement(size), &values).await?;
+            new += tx.execute(sql.as_str(), &values).await?;
             rest = later;
         }
         tx.commit().await?;
@@ -194,6 +197,9 @@ fn cursor(text: &str) -> Option<(i64, String)> {
     let (started_at, id) = text.split_once('.')?;
     Some((started_at.parse().ok()?, id.to_owned()))
 }
+
+/// One statement per size, made once: its text is longer than the rows.
+static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| STATEMENT_ROWS.map(insert_statement));
 
 fn insert_statement(rows: usize) -> String {
     let mut sql = format!("INSERT INTO cdrs ({COLUMNS}) VALUES ");

@@ -88,11 +88,17 @@ macro_rules! bound {
         for value in $values {
             query = match value {
                 Value::Int(number) => query.bind(*number),
-                Value::Text(text) => query.bind(text.as_deref()),
+                Value::Text(text) => query.bind(text.as_deref().map(without_nul)),
             };
         }
         query
     }};
+}
+
+/// PostgreSQL has no NUL in text, and neither a record nor a search may fail for one that a peer
+/// or a browser sent: it is replaced, on both databases alike. Everything else is verbatim.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text.into() }
 }
 
 impl Database {

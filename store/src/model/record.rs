@@ -1,7 +1,7 @@
 //! Call records as they are stored: the engine's record with the node and what is added later.
 
 use serde::{Deserialize, Serialize};
-use tensou_engine::{Cdr, CdrLeg, LegMedia, MediaDirection, WallTime};
+use tensou_engine::{Cdr, CdrLeg, Key, LegMedia, MediaDirection, WallTime};
 use utoipa::ToSchema;
 
 /// One call attempt. Times are Unix milliseconds; words are those of REST and CSV.
@@ -108,13 +108,13 @@ impl CdrRecord {
     pub fn of(node: &str, cdr: &Cdr) -> Self {
         CdrRecord {
             id: cdr.id.to_string(),
-            node: text(node),
+            node: node.to_owned(),
             direction: cdr.direction.as_str().to_owned(),
             did: cdr.did.map(|number| number.to_string()),
-            customer_id: cdr.customer.as_ref().map(|key| text(key.as_str())),
+            customer_id: cdr.customer.as_ref().map(Key::to_string),
             caller: cdr.caller.number.map(|number| number.to_string()).unwrap_or_default(),
             caller_class: cdr.caller.class.as_str().to_owned(),
-            trunk_in: cdr.trunk_in.as_ref().map(|key| text(key.as_str())),
+            trunk_in: cdr.trunk_in.as_ref().map(Key::to_string),
             started_at: cdr.started_at.as_unix_millis(),
             ringing_at: cdr.ringing_at.map(WallTime::as_unix_millis),
             answered_at: cdr.answered_at.map(WallTime::as_unix_millis),
@@ -124,7 +124,7 @@ impl CdrRecord {
             sip_status: cdr.sip_status,
             q850_cause: cdr.q850_cause,
             ended_by: cdr.ended_by.as_str().to_owned(),
-            answered_by: cdr.answered_by.as_ref().map(|key| text(key.as_str())),
+            answered_by: cdr.answered_by.as_ref().map(Key::to_string),
             recording_id: None,
             price: None,
             cost: None,
@@ -136,9 +136,9 @@ impl CdrRecord {
 impl CdrLegRecord {
     fn of(leg: &CdrLeg) -> Self {
         CdrLegRecord {
-            destination: text(leg.destination.as_str()),
-            trunk_out: leg.trunk_out.as_ref().map(|key| text(key.as_str())),
-            dialled: text(&leg.dialled),
+            destination: leg.destination.to_string(),
+            trunk_out: leg.trunk_out.as_ref().map(Key::to_string),
+            dialled: leg.dialled.clone(),
             presented: leg.presented.map(|number| number.to_string()),
             started_at: leg.started_at.as_unix_millis(),
             ringing_at: leg.ringing_at.map(WallTime::as_unix_millis),
@@ -170,10 +170,4 @@ impl MediaRecord {
             mos: direction.mos.filter(|mos| mos.is_finite()),
         }
     }
-}
-
-/// PostgreSQL stores no NUL in text, and a record must not fail for one that a peer sent: it is
-/// replaced, on both databases alike. Everything else is kept verbatim.
-fn text(from: &str) -> String {
-    from.replace('\0', "\u{fffd}")
 }

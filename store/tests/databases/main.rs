@@ -1,6 +1,11 @@
 //! One suite against every database that the store speaks. SQLite always runs; PostgreSQL runs
 //! when `TENSOU_TEST_POSTGRES` is the URL of a database in which schemas may be created, and is
 //! reported as ignored otherwise.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a case that cannot go on has failed, and the panic says where"
+)]
 
 mod bench;
 mod documents;
