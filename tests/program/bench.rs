@@ -72,7 +72,7 @@ impl Bench {
         let mut child = self
             .command(&["serve"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::inherit())
             .spawn()
             .expect("the program starts");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -80,10 +80,8 @@ impl Bench {
         out.read_line(&mut greeting).expect("a greeting");
         let address =
             greeting.trim().strip_prefix("Web UI: http://").map(|it| it.trim_matches('/'));
-        let Some(admin) = address.and_then(|address| address.parse().ok()) else {
-            let said = Said::from(child.wait_with_output().expect("its end"));
-            panic!("no greeting but {greeting:?}: {}", said.err)
-        };
+        let admin = address.and_then(|address| address.parse().ok());
+        let admin = admin.expect("a greeting with the address; what went wrong is logged above");
         Server { child, out, admin }
     }
 }
@@ -125,8 +123,9 @@ impl Server {
         kill(pid, signal).expect("the process is there");
     }
 
-    /// Waits for the end; the exit code and what it said after its greeting.
-    pub(crate) fn end(mut self) -> Said {
+    /// Waits for the end; the exit code and what it said after its greeting. Its log goes where
+    /// the test's own output goes.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
         while self.child.try_wait().expect("a child").is_none() {
             assert!(begun.elapsed() < PATIENCE, "it does not end");
@@ -134,11 +133,8 @@ impl Server {
         }
         let mut out = String::new();
         self.out.read_to_string(&mut out).expect("its output");
-        let mut err = String::new();
-        let mut pipe = self.child.stderr.take().expect("a pipe");
-        pipe.read_to_string(&mut err).expect("its log");
         let code = self.child.wait().expect("a child").code();
-        Said { code, out, err }
+        (code, out)
     }
 }
 
