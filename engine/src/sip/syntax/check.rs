@@ -75,7 +75,10 @@ impl<'a> Message<'a> {
             }
         }
         let via = self.top_via()?;
-        self.vias().try_for_each(|via| via.map(|_| ()))?;
+        let alone = self.first(HeaderId::Via).is_some_and(|value| value.len() == via.raw.len());
+        if !alone || self.is_repeated(HeaderId::Via) {
+            self.vias().try_for_each(|via| via.map(|_| ()))?;
+        }
         // RFC 3261 8.1.1.7: the cookie alone makes no branch unique (RFC 4475 3.2.1).
         if via.branch == Some(MAGIC_COOKIE) {
             return Err(malformed(HeaderId::Via));

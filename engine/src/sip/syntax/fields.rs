@@ -31,7 +31,8 @@ const CSEQ_LIMIT: u64 = 1 << 31;
 impl<'a> Message<'a> {
     /// The topmost Via hop.
     pub fn top_via(&self) -> Result<Via<'a>, ParseError> {
-        self.vias().next().unwrap_or(Err(missing(HeaderId::Via)))
+        let read = || self.vias().next().unwrap_or(Err(missing(HeaderId::Via)));
+        *self.read.top_via.get_or_init(read)
     }
 
     /// Every Via hop, over comma lists and repeated fields. Ends after a malformed one.
@@ -41,12 +42,12 @@ impl<'a> Message<'a> {
 
     /// `From`.
     pub fn from(&self) -> Result<NameAddr<'a>, ParseError> {
-        self.address(HeaderId::From)?.ok_or(missing(HeaderId::From))
+        *self.read.from.get_or_init(|| self.party(HeaderId::From))
     }
 
     /// `To`.
     pub fn to(&self) -> Result<NameAddr<'a>, ParseError> {
-        self.address(HeaderId::To)?.ok_or(missing(HeaderId::To))
+        *self.read.to.get_or_init(|| self.party(HeaderId::To))
     }
 
     /// `Call-ID`.
@@ -62,8 +63,10 @@ impl<'a> Message<'a> {
 
     /// `CSeq`.
     pub fn cseq(&self) -> Result<CSeq<'a>, ParseError> {
-        let mut cursor = self.cursor(HeaderId::CSeq).ok_or(missing(HeaderId::CSeq))?;
-        read_cseq(&mut cursor).ok_or(malformed(HeaderId::CSeq))
+        *self.read.cseq.get_or_init(|| {
+            let mut cursor = self.cursor(HeaderId::CSeq).ok_or(missing(HeaderId::CSeq))?;
+            read_cseq(&mut cursor).ok_or(malformed(HeaderId::CSeq))
+        })
     }
 
     /// `RAck`.
@@ -133,9 +136,9 @@ impl<'a> Message<'a> {
         self.all(id).filter_map(Challenge::parse)
     }
 
-    fn address(&self, id: HeaderId) -> Result<Option<NameAddr<'a>>, ParseError> {
-        let Some(cursor) = self.cursor(id) else { return Ok(None) };
-        NameAddr::read(cursor).map(Some).ok_or(malformed(id))
+    fn party(&self, id: HeaderId) -> Result<NameAddr<'a>, ParseError> {
+        let cursor = self.cursor(id).ok_or(missing(id))?;
+        NameAddr::read(cursor).ok_or(malformed(id))
     }
 }
 

@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::header::HeaderId;
-use super::message::{MAX_DATAGRAM, MAX_HEADER_LINE, MAX_HEADERS, Message, Start};
+use super::message::{MAX_DATAGRAM, MAX_HEADER_LINE, MAX_HEADERS, Message, Read, Start};
 use super::scan::{self, Cursor, LWS, TOKEN};
 use super::{Method, ParseError, ParseErrorKind};
 
@@ -74,6 +74,7 @@ pub(super) fn index(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
         first: [Slot::NONE; HeaderId::COUNT],
         body: &[],
         fault,
+        read: Read::default(),
     };
     let body = index_headers(&mut message, line_end + 1);
     message.head = bytes.get(..body).and_then(scan::text);

@@ -1,9 +1,11 @@
 //! A message as an index over its bytes: where each header field is, nothing copied.
 
+use std::cell::OnceCell;
+
 use super::header::Header;
 use super::index::{Fault, Slot};
 use super::scan::{self, Cursor};
-use super::{HeaderId, Method, ParseError, ParseErrorKind};
+use super::{CSeq, HeaderId, Method, NameAddr, ParseError, ParseErrorKind, Via};
 
 /// The longest datagram that is read. A SIP message with SDP and two Identity header fields is
 /// about 10 kB; what is longer than this is no telephone call.
@@ -53,6 +55,17 @@ pub struct Message<'a> {
     pub(super) first: [u8; HeaderId::COUNT],
     pub(super) body: &'a [u8],
     pub(super) fault: Fault,
+    pub(super) read: Read<'a>,
+}
+
+/// Fields that every layer asks for, read when the first one does: the check of a request, its
+/// transaction, its dialog and its call all want the same four.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Read<'a> {
+    pub(super) top_via: OnceCell<Result<Via<'a>, ParseError>>,
+    pub(super) from: OnceCell<Result<NameAddr<'a>, ParseError>>,
+    pub(super) to: OnceCell<Result<NameAddr<'a>, ParseError>>,
+    pub(super) cseq: OnceCell<Result<CSeq<'a>, ParseError>>,
 }
 
 impl<'a> Message<'a> {
