@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! - One OS thread owns the engine and its sockets ([`engine_thread`]). Nothing it does waits for
+//! - One OS thread owns the engine and its sockets (`engine_thread`). Nothing it does waits for
 //!   the rest of the process: it is reached by bounded queues and leaves by rings.
 //! - A call record that the engine made is written before the process ends by itself.
 //! - Unsafe code stands in `sys` alone.

@@ -111,9 +111,9 @@ impl Poller {
         Ok(Poller(unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))? }))
     }
 
-    /// Watches `fd` for input and errors.
-    pub(crate) fn add(&self, fd: &impl AsRawFd) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+    /// Watches `fd` for input and errors; `token` comes back with them.
+    pub(crate) fn add(&self, fd: &impl AsRawFd, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
         let (epoll, fd) = (self.0.as_raw_fd(), fd.as_raw_fd());
         // SAFETY: `event` lives until the call returns.
         check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) })
@@ -121,17 +121,35 @@ impl Poller {
 
     /// Sleeps until one of the descriptors is ready or `timeout` has passed; rounded up to whole
     /// milliseconds, so that a timer is due when this returns. A signal ends the sleep early.
-    /// True when a socket's error queue holds something.
-    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait(&self, timeout: Duration) -> Ready {
         let millis = timeout.as_micros().div_ceil(1000);
         let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 16];
         let room = events.len() as libc::c_int;
         let epoll = self.0.as_raw_fd();
         // SAFETY: the kernel writes at most `room` events into `events`.
-        let ready = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, millis) };
-        let ready = usize::try_from(ready).unwrap_or_default();
-        events.iter().take(ready).any(|event| event.events & libc::EPOLLERR as u32 != 0)
+        let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, millis) };
+        let mut ready = Ready::default();
+        for event in events.iter().take(usize::try_from(count).unwrap_or_default()) {
+            ready.errors |= event.events & libc::EPOLLERR as u32 != 0;
+            ready.tokens |= 1u64.checked_shl(event.u64 as u32).unwrap_or_default();
+        }
+        ready
+    }
+}
+
+/// What ended a [`Poller::wait`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// A socket's error queue holds something.
+    pub(crate) errors: bool,
+    tokens: u64,
+}
+
+impl Ready {
+    /// Whether the descriptor added with `token`, below 64, has something.
+    pub(crate) fn has(self, token: u64) -> bool {
+        self.tokens >> token & 1 == 1
     }
 }
 
@@ -409,8 +427,8 @@ mod tests {
         let closed = loopback("127.0.0.1:0").local_addr().unwrap();
         Sender::new().send(&ours, &[(closed, Arc::from(*b"x"))]).unwrap();
         let poller = Poller::new().unwrap();
-        poller.add(&ours).unwrap();
-        assert!(poller.wait(Duration::from_secs(60)));
+        poller.add(&ours, 0).unwrap();
+        assert!(poller.wait(Duration::from_secs(60)).errors);
         let mut receiver = Receiver::new();
         assert_eq!(receiver.receive_errors(&ours).unwrap(), 1);
         assert_eq!(receiver.datagram(0).unwrap().0, closed);
@@ -419,12 +437,13 @@ mod tests {
     #[test]
     fn a_wake_up_ends_the_wait_and_is_cleared() {
         let (poller, waker) = (Poller::new().unwrap(), Waker::new().unwrap());
-        poller.add(&waker).unwrap();
+        poller.add(&waker, 5).unwrap();
         waker.wake();
-        assert!(!poller.wait(Duration::from_secs(60)));
+        let ready = poller.wait(Duration::from_secs(60));
+        assert!(ready.has(5) && !ready.has(4) && !ready.errors);
         waker.clear();
         waker.clear();
-        assert!(!poller.wait(Duration::from_millis(1)));
+        assert_eq!(poller.wait(Duration::from_millis(1)), Ready::default());
     }
 
     #[test]

@@ -38,6 +38,12 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Batches taken from one socket before timers and the other sockets get their turn.
 const BATCHES_PER_LOOK: usize = 16;
 
+/// What the poller's tokens stand for. All sockets are read in every round, so they need no token
+/// each.
+const WOKEN: u64 = 0;
+const MEDIA: u64 = 1;
+const SOCKETS: u64 = 2;
+
 /// What the thread is made of.
 pub(crate) struct Parts {
     /// The engine's configuration; its listeners are `sockets`, in this order.
@@ -79,10 +85,10 @@ impl EngineThread {
     ) -> io::Result<EngineThread> {
         let waker = Arc::new(Waker::new()?);
         let poller = Poller::new()?;
-        poller.add(&*waker)?;
-        poller.add(&parts.media)?;
+        poller.add(&*waker, WOKEN)?;
+        poller.add(&parts.media, MEDIA)?;
         for socket in &parts.sockets {
-            poller.add(socket)?;
+            poller.add(socket, SOCKETS)?;
         }
         let (handle, control) = control::control_queue(Arc::clone(&waker));
         let join = std::thread::Builder::new().name("engine".into()).spawn(move || {
@@ -152,11 +158,13 @@ impl Looper {
     fn run(mut self) -> Remains {
         let mut receiver = Receiver::new();
         loop {
-            let errors = self.pause();
+            let (errors, media) = self.pause();
             if self.take_control() {
                 break;
             }
-            self.take_media();
+            if media {
+                self.take_media();
+            }
             for at in 0..self.sockets.len() {
                 if errors {
                     self.take_errors(at, &mut receiver);
@@ -177,10 +185,12 @@ impl Looper {
         self.media.report();
     }
 
-    /// Sleeps until there is something to do; true when a socket has errors to tell.
-    fn pause(&mut self) -> bool {
+    /// Sleeps until there is something to do; whether a socket has errors to tell, and whether
+    /// the relay is to be looked after: when it says so, under load, and with every report.
+    fn pause(&mut self) -> (bool, bool) {
         let now = self.clock.now().mono;
-        if now >= self.next_report {
+        let reporting = now >= self.next_report;
+        if reporting {
             self.report();
             self.next_report = now + REPORT_EVERY;
         }
@@ -188,13 +198,15 @@ impl Looper {
             self.engine.poll_timeout().map_or(self.next_report, |it| it.min(self.next_report));
         match self.pace.pause(now, due.since(now)) {
             Pause::Wait(longest) => {
-                let errors = self.poller.wait(longest);
-                self.waker.clear();
-                errors
+                let ready = self.poller.wait(longest);
+                if ready.has(WOKEN) {
+                    self.waker.clear();
+                }
+                (ready.errors, reporting || ready.has(MEDIA))
             }
             Pause::Rest(rest) => {
                 std::thread::sleep(rest);
-                false
+                (false, true)
             }
         }
     }

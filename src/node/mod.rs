@@ -64,13 +64,14 @@ impl Node {
         let domain = domain(&settings.sip);
 
         let relay = Relay::start(relay_config(settings)).map_err(Failure::missing)?;
+        let ports = relay.ports();
         let figures = RelayFigures::default();
         let media = MediaLink::new(relay, figures.clone());
         let (cdrs, cdr_receiver) = cdr_queue();
         let (events, event_receiver) = event_queue();
         let (questions, question_receiver) = questions();
         let gauges = Arc::new(Gauges::new());
-        let (config, sockets) = engine_config(settings, &domain, bound);
+        let (config, sockets) = engine_config(settings, &domain, bound, ports);
         let snapshot = published.snapshot();
         let shown = Arc::clone(&gauges);
         let parts =

@@ -43,8 +43,16 @@ pub(super) fn engine_config(
     settings: &Settings,
     domain: &str,
     bound: Vec<Bound>,
+    ports: std::ops::RangeInclusive<u16>,
 ) -> (EngineConfig, Vec<UdpSocket>) {
     let media = &settings.media;
+    if *ports.end() < media.ports.last {
+        tracing::warn!(
+            configured = media.ports.last,
+            usable = *ports.end(),
+            "media.ports is cut: raise the limit of open files (LimitNOFILE) to use all of it"
+        );
+    }
     let (listeners, sockets) =
         bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
     let config = EngineConfig {
@@ -55,8 +63,8 @@ pub(super) fn engine_config(
         domain: domain.to_owned(),
         media: MediaConfig {
             address: media.advertise.unwrap_or_else(|| reachable(media.listen)),
-            first_port: media.ports.first,
-            last_port: media.ports.last,
+            first_port: *ports.start(),
+            last_port: *ports.end(),
         },
         unknown_peer: match settings.sip.unknown_peer {
             UnknownPeer::Drop => tensou_engine::UnknownPeer::Drop,
