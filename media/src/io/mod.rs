@@ -103,6 +103,16 @@ pub enum OpenError {
     SessionExists,
 }
 
+/// Descriptors kept for the rest of the process: SIP sockets, the database, web clients.
+const RESERVED_DESCRIPTORS: u64 = 1024;
+
+/// What of `ports` can be bound at once under `limit` descriptors.
+fn affordable(ports: &RangeInclusive<u16>, limit: u64) -> RangeInclusive<u16> {
+    let most = u16::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(u16::MAX);
+    let last = ports.start().saturating_add(most.saturating_sub(1));
+    *ports.start()..=last.min(*ports.end())
+}
+
 /// The media relay. Dropping it ends the workers and closes every socket.
 pub struct Relay {
     config: RelayConfig,
@@ -125,8 +135,11 @@ struct Entry {
 impl Relay {
     /// Starts the workers. Raises the process's limit of open files as far as it may, since
     /// every port of the range can come to be bound.
-    pub fn start(config: RelayConfig) -> io::Result<Relay> {
-        sys::raise_descriptor_limit()?;
+    ///
+    /// Where the limit stays below what the range needs, the range is cut to what can be open
+    /// at once: a call refused for want of ports is better than a process that can open no file.
+    pub fn start(mut config: RelayConfig) -> io::Result<Relay> {
+        config.ports = affordable(&config.ports, sys::raise_descriptor_limit()?);
         let workers = match config.workers {
             0 => available_parallelism()?.get(),
             workers => workers,
@@ -149,6 +162,12 @@ impl Relay {
             relay.lanes.push(Lane::start(number, &relay.config, &common)?);
         }
         Ok(relay)
+    }
+
+    /// The ports that sessions may have: the range configured, or what the limit of open files
+    /// leaves of it.
+    pub fn ports(&self) -> RangeInclusive<u16> {
+        self.config.ports.clone()
     }
 
     /// Binds both pairs if they are not bound yet and holds them for the session. Nothing flows
@@ -311,5 +330,17 @@ impl Drop for Relay {
         for lane in &mut self.lanes {
             lane.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::affordable;
+
+    #[test]
+    fn a_low_limit_of_open_files_cuts_the_range_and_a_high_one_leaves_it() {
+        assert_eq!(affordable(&(20_000..=39_999), 1 << 20), 20_000..=39_999);
+        assert_eq!(affordable(&(20_000..=39_999), 5_024), 20_000..=23_999);
+        assert_eq!(affordable(&(60_000..=65_535), 1 << 20), 60_000..=65_535);
     }
 }
