@@ -217,6 +217,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether a number is one of the DIDs.
+    pub fn has_did(&self, number: E164) -> bool {
+        self.did(number).is_some()
+    }
+
     pub(crate) fn did(&self, number: E164) -> Option<&Did> {
         let at = self.did_by_number.get(&number)?;
         Some(&self.dids[at.0 as usize])

@@ -225,6 +225,9 @@ impl Session {
                     self.finish(487, None, out);
                 }
             }
+            "INVITE" if self.state == State::Up && self.quirks.never_agrees => {
+                self.reply(msg, 100, None, out);
+            }
             "INVITE" if self.state == State::Up => {
                 self.facts.asked.push(msg.clone());
                 self.version += 1;

@@ -45,6 +45,9 @@ impl Call {
                 // RFC 3261 15.1.2: requests pending when the dialog ends get 487.
                 let tag = self.leg(exchange.from).dialog.local_tag.clone();
                 answer(core, exchange.server, &Answer::plain(487, Some(&tag)));
+                if exchange.invite.is_some() {
+                    core.transactions.let_go(&mut core.io, exchange.client);
+                }
             }
         }
         self.phase = Phase::Ended;

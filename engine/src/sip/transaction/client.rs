@@ -74,6 +74,15 @@ impl Transactions {
         self.drive_invite_client(io, at, invite_client::Input::Abandon);
     }
 
+    /// The call that waited for an INVITE is over: its answers are still acknowledged, but not
+    /// for ever. A peer that has said something and then falls silent would hold it otherwise.
+    pub(crate) fn let_go(&mut self, io: &mut Io, at: ClientHandle) {
+        if let Some(client) = self.clients.get_mut(at) {
+            let id = io.arm(super::timers::M, TimerKey::Client(at.to_bits(), Timer::M));
+            client.timers.set(Timer::M, id);
+        }
+    }
+
     fn send_cancel(&mut self, io: &mut Io, at: ClientHandle, reason: CancelReason) {
         let Some(client) = self.clients.get(at) else { return };
         if matches!(client.cancel, Cancel::Sent(_)) {
@@ -186,20 +195,20 @@ impl Transactions {
         self.server_unreachable(io, flow);
         let mut told = Vec::new();
         for at in hit {
-            let report = match self.clients.get(at).map(|client| client.machine) {
+            let report = self.owner(at);
+            match self.clients.get(at).map(|client| client.machine) {
                 Some(ClientMachine::Invite(_)) => {
-                    let owner = self.owner(at);
                     self.drive_invite_client(io, at, invite_client::Input::TransportError);
-                    owner
                 }
                 Some(ClientMachine::NonInvite(_)) => {
-                    let owner = self.owner(at);
                     self.drive_non_invite_client(io, at, non_invite_client::Input::TransportError);
-                    owner
                 }
-                None => None,
-            };
-            told.extend(report);
+                None => {}
+            }
+            // An INVITE that has been heard of goes on: the error was about a copy of it.
+            if self.clients.get(at).is_none() {
+                told.extend(report);
+            }
         }
         told
     }
@@ -283,6 +292,16 @@ impl Transactions {
         let at = ClientHandle::from_bits(bits);
         let client = self.clients.get_mut(at)?;
         client.timers.take(timer);
+        let waiting = matches!(
+            client.machine,
+            ClientMachine::Invite(
+                invite_client::State::Calling { .. } | invite_client::State::Proceeding
+            )
+        );
+        if waiting && timer == Timer::M {
+            self.abandon(io, at);
+            return None;
+        }
         let owner = client.owner;
         let reliable = client.flow.is_reliable();
         let (effects, again) = match client.machine {

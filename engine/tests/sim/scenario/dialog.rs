@@ -1,6 +1,6 @@
 //! What happens within dialogs: retransmissions, ACKs, re-INVITEs, order.
 
-use tensou_engine::{CallResult, EndedBy};
+use tensou_engine::{CallResult, EndedBy, Flow, Input, ListenerId, Transport};
 
 use crate::office::{CARRIER, DIRECT, GATEWAY, SALES};
 use crate::session::State;
@@ -151,4 +151,29 @@ fn a_request_out_of_order_is_500() {
     let caller = &mut call.sim.world.uas.get_mut(GATEWAY).unwrap().sessions[at];
     caller.cseq = 20;
     call.caller_hangs_up();
+}
+
+#[test]
+fn a_reinvite_that_is_never_answered_is_forgotten_after_its_call() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato");
+    call.sim.quirks("sato").never_agrees = true;
+    let call = call.acts(Act::Describe("sendonly")).waits(secs(40)).acts(Act::Bye);
+    // RFC 3261 15.1.2.
+    assert_eq!(call.caller().facts.answers[0].1, 487);
+    call.over();
+}
+
+#[test]
+fn a_transport_error_does_not_end_a_leg_that_rings() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]);
+    let flow = Flow {
+        listener: ListenerId(0),
+        transport: Transport::Udp,
+        remote: CARRIER.parse().unwrap(),
+        connection: 0,
+    };
+    call.sim.world.engine_takes(Input::Unreachable { flow });
+    call.answered_by("sato").caller_hangs_up();
 }

@@ -1,0 +1,21 @@
+//! Instructions per forwarded call. Build with `--release`, then
+//!
+//! ```text
+//! valgrind --tool=callgrind --toggle-collect='*Engine::handle' target/release/examples/call_cost
+//! ```
+//!
+//! and divide what it counts by the calls it names.
+
+#[path = "../benches/drive/mod.rs"]
+mod drive;
+
+/// Enough that the first call's growth of buffers does not show.
+const CALLS: u64 = 1000;
+
+fn main() {
+    let mut line = drive::Line::new();
+    for _ in 0..CALLS {
+        line.call();
+    }
+    println!("{CALLS} calls");
+}
