@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use tensou_engine::CallId;
+use tensou_engine::plan::parse_e164;
 use utoipa::openapi::path::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -12,7 +13,10 @@ use super::listing::{ListOf, Parameters};
 use super::operation::Operation;
 use crate::app::auth::{Action, Area, Principal};
 use crate::app::view::CallView;
-use crate::app::{App, Flaw, Refusal, TrunkStatus};
+use crate::app::{App, CallQuery, Flaw, Refusal, TrunkStatus};
+use crate::board::CallState;
+
+const FILTERS: [&str; 5] = ["customer", "did", "caller", "trunk", "state"];
 
 pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
     let all = format!("{PREFIX}/calls");
@@ -20,6 +24,11 @@ pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
     let list = Operation::new(HttpMethod::Get, &all, "list_calls")
         .about("calls", "Calls that exist now, oldest first.")
         .needs(Action::Read, Area::Calls)
+        .query("customer", "Customer id.")
+        .query("did", "DID called or presented, in any form people write numbers.")
+        .query("caller", "Caller, in any form people write numbers.")
+        .query("trunk", "A trunk it came by or leaves by.")
+        .query("state", "`routing`, `ringing` or `talking`.")
         .paged()
         .returns_list::<CallView>("A page.");
     let get = Operation::new(HttpMethod::Get, &one, "get_call")
@@ -54,7 +63,8 @@ async fn live_calls(
     who: Principal,
     parameters: Parameters,
 ) -> Result<Json<ListOf<CallView>>, Refusal> {
-    parameters.only(&[])?;
+    parameters.only(&FILTERS)?;
+    let query = query(&parameters)?;
     let page = parameters.page()?;
     let after = match page.after.as_deref() {
         None => None,
@@ -64,12 +74,31 @@ async fn live_calls(
     };
     let size = page.limit as usize;
     // One more than asked for: it only tells that more follow.
-    let mut calls = app.live_calls(&who, after, size + 1).await?;
+    let mut calls = app.live_calls(&who, &query, after, size + 1).await?;
     let more = calls.len() > size;
     calls.truncate(size);
     let next = if more { calls.last().map(|call| call.id.to_string()) } else { None };
     let items = calls.iter().map(|call| CallView::of(call, app.clock())).collect();
     Ok(Json(ListOf { items, next }))
+}
+
+fn query(parameters: &Parameters) -> Result<CallQuery, Refusal> {
+    let mut flaws = Vec::new();
+    let text = |name: &str| parameters.one(name).map(str::to_owned);
+    let mut number = |name: &str| {
+        let read = parse_e164(parameters.one(name)?);
+        read.map_err(|error| flaws.push(Flaw::query(name, error.to_string()))).ok()
+    };
+    let (did, caller) = (number("did"), number("caller"));
+    let state = parameters.one("state").and_then(|word| {
+        let state = CallState::parse(word);
+        if state.is_none() {
+            flaws.push(Flaw::query("state", "use routing, ringing or talking"));
+        }
+        state
+    });
+    let query = CallQuery { customer: text("customer"), did, caller, trunk: text("trunk"), state };
+    if flaws.is_empty() { Ok(query) } else { Err(Refusal::Invalid(flaws)) }
 }
 
 async fn live_call(

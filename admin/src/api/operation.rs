@@ -8,7 +8,9 @@ use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, SchemaType, Type,
+};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -92,15 +94,23 @@ impl Operation {
             .fails("422", "Every fault of the document.")
     }
 
-    /// A JSON merge patch (RFC 7396) of the schema of `T`.
+    /// A JSON merge patch (RFC 7396): some members of the schema of `T`, null to take one out.
     pub(crate) fn takes_patch<T: ToSchema>(mut self) -> Self {
-        let schema = self.known::<T>();
+        self.known::<T>();
+        let about = format!("Members of {} to be changed; null takes one out.", T::name());
+        let patch = ObjectBuilder::new()
+            .description(Some(about))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+        let schema = Schema::Object(patch.build());
         let body = RequestBodyBuilder::new()
             .required(Some(Required::True))
             .content("application/merge-patch+json", Content::new(Some(schema.clone())))
             .content(JSON, Content::new(Some(schema)));
         self.doc = self.doc.request_body(Some(body.build()));
-        self.fails("422", "Every fault of the document.")
+        self.fails("400", "The body is not JSON.")
+            .fails("413", "The body is larger than 1 MiB.")
+            .fails("415", "The content type is not JSON.")
+            .fails("422", "Every fault of the document.")
     }
 
     /// A JSON answer.
@@ -163,7 +173,7 @@ impl Operation {
         let mut methods = MethodRouter::new().on(self.method.to_method_filter(), handler);
         match self.need {
             Some((action, area)) => {
-                if self.method == HttpMethod::Post {
+                if self.method == HttpMethod::Post && action == Action::Write {
                     methods = methods.route_layer(from_fn_with_state(app.clone(), once));
                     self = self.header(
                         "Idempotency-Key",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tensou_engine::plan::E164;
 use tensou_engine::{CallId, Key, OperatorCommand};
 use tensou_store::model::Customer;
 use tensou_store::{Filter, MAX_PAGE, Page, Scope};
@@ -9,7 +10,7 @@ use tensou_store::{Filter, MAX_PAGE, Page, Scope};
 use super::App;
 use super::auth::{Action, Area, Principal};
 use super::refusal::Refusal;
-use crate::board::{EndedCall, LiveCall, Notice};
+use crate::board::{CallState, LiveCall, Notice};
 
 /// Which calls somebody sees, worked out once for many calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,36 @@ impl Visible {
     /// Whether a notice may be told.
     pub fn includes_notice(&self, notice: &Notice) -> bool {
         self.includes(notice.customer.as_ref())
+    }
+}
+
+/// Which live calls; every field given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallQuery {
+    /// Customer id.
+    pub customer: Option<String>,
+    /// The DID called or presented.
+    pub did: Option<E164>,
+    /// Who calls.
+    pub caller: Option<E164>,
+    /// A trunk it came by or leaves by.
+    pub trunk: Option<String>,
+    /// How far it has come.
+    pub state: Option<CallState>,
+}
+
+impl CallQuery {
+    fn names(&self, call: &LiveCall) -> bool {
+        let is = |wanted: &Option<String>, key: Option<&Key>| {
+            wanted.as_deref().is_none_or(|id| key.is_some_and(|key| key.as_str() == id))
+        };
+        let by_trunk = is(&self.trunk, call.trunk_in.as_ref())
+            || call.legs.iter().any(|leg| is(&self.trunk, leg.trunk_out.as_ref()));
+        by_trunk
+            && is(&self.customer, call.customer.as_ref())
+            && (self.did.is_none() || self.did == call.did)
+            && (self.caller.is_none() || self.caller == call.caller.number)
+            && self.state.is_none_or(|state| state == call.state)
     }
 }
 
@@ -63,18 +94,22 @@ impl App {
         }
     }
 
-    /// Live calls that `who` sees, oldest first, at most `limit` after the call `after`.
+    /// Live calls that `who` sees and `query` names, oldest first, at most `limit` after the
+    /// call `after`.
     ///
     /// # Errors
     /// The role does not include calls.
     pub async fn live_calls(
         &self,
         who: &Principal,
+        query: &CallQuery,
         after: Option<CallId>,
         limit: usize,
     ) -> Result<Vec<LiveCall>, Refusal> {
         let visible = self.visible(who).await?;
-        Ok(self.board().calls(after, limit, |call| visible.includes(call.customer.as_ref())))
+        let wanted =
+            |call: &LiveCall| visible.includes(call.customer.as_ref()) && query.names(call);
+        Ok(self.board().calls(after, limit, wanted))
     }
 
     /// One live call.
@@ -86,19 +121,6 @@ impl App {
         let call = self.board().call(id);
         call.filter(|call| visible.includes(call.customer.as_ref()))
             .ok_or(Refusal::NotFound("call"))
-    }
-
-    /// Calls that ended lately and that `who` sees, newest first.
-    ///
-    /// # Errors
-    /// The role does not include calls.
-    pub async fn recent_calls(
-        &self,
-        who: &Principal,
-        limit: usize,
-    ) -> Result<Vec<EndedCall>, Refusal> {
-        let visible = self.visible(who).await?;
-        Ok(self.board().recent(limit, |call| visible.includes(call.customer.as_ref())))
     }
 
     /// Asks the engine to end a call now.

@@ -1,7 +1,6 @@
 //! How busy the trunks are.
 
 use serde::Serialize;
-use tensou_store::Page;
 use tensou_store::model::Trunk;
 use utoipa::ToSchema;
 
@@ -32,16 +31,6 @@ impl App {
     pub async fn trunk_status(&self, who: &Principal, id: &str) -> Result<TrunkStatus, Refusal> {
         let trunk = self.one::<Trunk>(who, id).await?;
         Ok(self.status_of(trunk.row))
-    }
-
-    /// State of the first trunks by id, at most one page of them.
-    ///
-    /// # Errors
-    /// The role does not include trunks.
-    pub async fn trunk_statuses(&self, who: &Principal) -> Result<Vec<TrunkStatus>, Refusal> {
-        let page = Page::first(tensou_store::MAX_PAGE);
-        let trunks = self.list::<Trunk>(who, Vec::new(), &page).await?;
-        Ok(trunks.items.into_iter().map(|trunk| self.status_of(trunk.row)).collect())
     }
 
     fn status_of(&self, trunk: Trunk) -> TrunkStatus {

@@ -44,6 +44,12 @@ impl CallState {
             CallState::Talking => "talking",
         }
     }
+
+    /// Reads that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let known = [CallState::Routing, CallState::Ringing, CallState::Talking];
+        known.into_iter().find(|state| state.as_str() == word)
+    }
 }
 
 /// How far a callee leg has come.

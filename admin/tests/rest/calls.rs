@@ -79,6 +79,37 @@ async fn live_calls_are_listed_page_by_page_and_shown() {
 }
 
 #[tokio::test]
+async fn live_calls_are_filtered_by_field() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.board.apply(&started(id(1), "acme"));
+    world.board.apply(&started(id(2), "kita"));
+    world.board.apply(&Event::LegDialled {
+        call: id(2),
+        leg: LegNumber(1),
+        destination: Key::from("yamada"),
+        trunk_out: Some(Key::from("carrier")),
+    });
+    let at = WallTime::from_unix_micros(1_795_000_001_000_000);
+    world.board.apply(&Event::LegRinging { call: id(2), leg: LegNumber(1), at });
+    for (query, count) in [
+        ("customer=acme", 1),
+        ("did=03-1111-2221", 2),
+        ("did=0399999999", 0),
+        ("caller=%2B819012345678", 2),
+        ("trunk=pri", 2),
+        ("trunk=carrier", 1),
+        ("state=ringing", 1),
+        ("state=routing&customer=kita", 0),
+    ] {
+        let answer = world.ask(ask("get", &format!("/api/v1/calls?{query}")).by(&admin)).await;
+        assert_eq!(answer.json()["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    let odd = "/api/v1/calls?did=x&state=asleep";
+    assert_eq!(world.ask(ask("get", odd).by(&admin)).await.pointers(), ["?did", "?state"]);
+}
+
+#[tokio::test]
 async fn calls_of_others_do_not_exist() {
     let world = World::new().await;
     let admin = world.admin().await;
