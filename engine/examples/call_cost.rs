@@ -7,6 +7,7 @@
 //! and divide what it counts by the calls it names.
 
 #[path = "../benches/drive/mod.rs"]
+#[expect(dead_code, reason = "the warm-up is the bench's")]
 mod drive;
 
 /// Enough that the first call's growth of buffers does not show.

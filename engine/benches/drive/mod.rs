@@ -26,7 +26,7 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\
                    a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
 
 /// The DID with this position.
-pub fn did(at: usize) -> E164 {
+pub(crate) fn did(at: usize) -> E164 {
     parse_e164(&format!("03{:08}", 10_000_000 + at)).unwrap()
 }
 
@@ -50,7 +50,7 @@ fn trunk(id: &str, peer: &str, prefix: &str) -> TrunkSpec {
 }
 
 /// A node with so many DIDs, all of which ring sato.
-pub fn snapshot(dids: usize) -> Snapshot {
+pub(crate) fn snapshot(dids: usize) -> Snapshot {
     let office = Provisioning {
         trunks: vec![trunk("gateway", GATEWAY, "+8199"), trunk("carrier", CARRIER, "+8190")],
         customers: vec![CustomerSpec { id: "yamada".to_owned(), active: true }],
@@ -76,7 +76,7 @@ pub fn snapshot(dids: usize) -> Snapshot {
 }
 
 /// The engine and both ends of the line.
-pub struct Line {
+pub(crate) struct Line {
     engine: Engine,
     micros: u64,
     calls: u64,
@@ -104,7 +104,7 @@ fn answer(request: &str, status: &str, body: &str) -> String {
 
 impl Line {
     /// A line into a node with one DID.
-    pub fn new() -> Line {
+    pub(crate) fn new() -> Line {
         let config = EngineConfig {
             node: "bench".to_owned(),
             shard: 0,
@@ -190,7 +190,7 @@ impl Line {
     }
 
     /// INVITE, 180, 200, ACK, BYE, 200 and the record; then the pause, with what timers are due.
-    pub fn call(&mut self) {
+    pub(crate) fn call(&mut self) {
         self.calls += 1;
         self.hears(GATEWAY, &self.invite());
         let invite = self.takes("INVITE");
@@ -214,7 +214,7 @@ impl Line {
     }
 
     /// Calls until as many linger as ever will.
-    pub fn warm_up(&mut self) {
+    pub(crate) fn warm_up(&mut self) {
         let calls = Duration::from_secs(33).as_micros() as u64 / PAUSE;
         for _ in 0..calls {
             self.call();

@@ -304,7 +304,6 @@ impl World {
             next_wake: quiet,
             counters: *self.engine.counters(),
             uas: &self.uas,
-            relay: &self.relay,
             cdrs: &self.cdrs,
         };
         for check in &mut self.checks {

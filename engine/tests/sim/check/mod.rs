@@ -17,7 +17,6 @@ use std::net::SocketAddr;
 use tensou_engine::media::{MediaCommand, MediaEvent};
 use tensou_engine::{Cdr, Counters, Event};
 
-use crate::relay::Relay;
 use crate::text::Msg;
 use crate::ua::Ua;
 
@@ -28,7 +27,6 @@ pub(crate) struct End<'a> {
     pub(crate) next_wake: Option<u64>,
     pub(crate) counters: Counters,
     pub(crate) uas: &'a BTreeMap<String, Ua>,
-    pub(crate) relay: &'a Relay,
     pub(crate) cdrs: &'a [Cdr],
 }
 
