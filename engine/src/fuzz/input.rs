@@ -203,8 +203,8 @@ impl<'a> Run<'a> {
             return;
         };
         let Ok(msg) = Message::parse_datagram(&known) else { return };
-        let method = ["ACK", "BYE", "INVITE", "INFO", "CANCEL", "UPDATE", "REFER"]
-            [usize::from(extra) % 7];
+        let method =
+            ["ACK", "BYE", "INVITE", "INFO", "CANCEL", "UPDATE", "REFER"][usize::from(extra) % 7];
         let text = |id| String::from_utf8_lossy(msg.first(id).unwrap_or_default()).into_owned();
         // An answer of ours names the peer in From; a request of ours names it in To.
         let (from, to_value) = match msg.start() {
