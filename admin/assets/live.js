@@ -153,7 +153,7 @@ function askHangUp(link) {
   const form = dialog.querySelector("form");
   form.action = link.href;
   dialog.querySelector(".what").textContent =
-    `${row.querySelector(".from > span").textContent} → ${row.querySelector(".did > span").textContent}`;
+    `${row.querySelector(".from > span").textContent} → ${row.querySelector(".called > span").textContent}`;
   dialog.querySelector("[role=alert]").hidden = true;
   dialog.showModal();
 }

@@ -86,6 +86,7 @@ def sign_in(browser, demo, name="admin"):
     browser.type("input[name=name]", name)
     browser.type("input[name=password]", demo.passwords[name])
     browser.click("button.primary")
+    browser.arrive("/")
 
 
 def connected(browser):

@@ -104,11 +104,19 @@ class Browser:
         """Waits until the function body is true; returns its value."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            value = self.run(script, *arguments)
-            if value:
-                return value
+            try:
+                if value := self.run(script, *arguments):
+                    return value
+            except Failure:
+                # Between two pages there is nothing to run in.
+                pass
             time.sleep(0.05)
         raise Failure(f"never true: {script}")
+
+    def arrive(self, path):
+        """Waits until a click has led to this path."""
+        done = "return location.pathname + location.search === arguments[0]"
+        self.wait(f"{done} && document.readyState === 'complete'", path)
 
     def size(self, width, height):
         self.devtools(

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use tensou_store::model::{CdrLegRecord, CdrRecord, MediaRecord};
 
-use super::{caller, tone_of};
+use super::{called, caller, tone_of};
 use crate::app::Clock;
 use crate::ui::gantt::{Axis, Lane};
 use crate::ui::names::{Kind, NameTable, Wanted};
@@ -18,7 +18,7 @@ use crate::ui::{Ui, format};
 struct CdrPage {
     page: Page,
     caller: String,
-    did: String,
+    called: String,
     tone: &'static str,
     result: String,
     facts: Vec<Fact>,
@@ -83,7 +83,7 @@ pub(crate) async fn detail(State(ui): State<Ui>, visit: Visit, Path(id): Path<St
     let (from, to) = (record.started_at, record.ended_at);
     Ok(render(&CdrPage {
         caller: caller(&record, with.t).0,
-        did: record.did.as_deref().map(format::hyphenate).unwrap_or_default(),
+        called: called(&record),
         tone: tone_of(&record.result),
         result: with.t.word("result", &record.result),
         facts: facts(&record, &with),

@@ -5,6 +5,7 @@ mod form;
 
 use askama::Template;
 use axum::extract::{Query, State};
+use tensou_engine::Direction;
 use tensou_store::model::{CdrRecord, Customer};
 use tensou_store::{CdrPage, Page as StorePage, Scope};
 
@@ -54,7 +55,7 @@ struct Row {
     started: String,
     caller: String,
     withheld: bool,
-    did: String,
+    called: String,
     customer: String,
     direction: String,
     tone: &'static str,
@@ -129,7 +130,7 @@ impl Row {
             started: format::date_time(clock, record.started_at),
             caller,
             withheld,
-            did: record.did.as_deref().map(format::hyphenate).unwrap_or_default(),
+            called: called(record),
             customer: name(Kind::Customer, record.customer_id.as_deref()).unwrap_or_default(),
             direction: t.word("direction", &record.direction),
             tone: tone_of(&record.result),
@@ -147,4 +148,14 @@ fn caller(record: &CdrRecord, t: &'static Texts) -> (String, bool) {
     } else {
         (format::hyphenate(&record.caller), false)
     }
+}
+
+/// The number that was called: the DID, or what an extension dialled.
+fn called(record: &CdrRecord) -> String {
+    let number = if Direction::parse(&record.direction) == Some(Direction::Out) {
+        record.legs.first().map(|leg| leg.destination.as_str())
+    } else {
+        record.did.as_deref()
+    };
+    number.map(format::hyphenate).unwrap_or_default()
 }

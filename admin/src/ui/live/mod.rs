@@ -57,7 +57,7 @@ struct HangUpPage {
     page: Page,
     id: String,
     caller: String,
-    did: String,
+    called: String,
 }
 
 /// The board as it is now; the script keeps it so. Somebody who sees no calls gets the first page
@@ -192,8 +192,8 @@ pub(crate) async fn hang_up_page(
     let id = CallId::parse(&id).ok_or_else(|| visit.refuse(&Refusal::NotFound("call")))?;
     let call = ui.app.live_call(&visit.who, id).await.map_err(|refusal| visit.refuse(&refusal))?;
     let (caller, _) = view::caller(&call.caller, visit.page.t);
-    let did = call.did.map(|did| format::hyphenate(&did.to_string())).unwrap_or_default();
-    Ok(render(&HangUpPage { page: visit.page, id: call.id.to_string(), caller, did }))
+    let called = view::called(&call);
+    Ok(render(&HangUpPage { page: visit.page, id: call.id.to_string(), caller, called }))
 }
 
 /// Hangs up: `204` to the script, the board to a form.

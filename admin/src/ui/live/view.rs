@@ -1,7 +1,7 @@
 //! The rows of the live board as its templates want them.
 
 use askama::Template;
-use tensou_engine::{CallResult, Caller, CallerClass};
+use tensou_engine::{CallResult, Caller, CallerClass, Direction};
 use tensou_store::model::Trunk;
 
 use crate::app::Clock;
@@ -35,7 +35,7 @@ pub(crate) struct CallRow {
     caller: String,
     withheld: bool,
     trunk: String,
-    did: String,
+    called: String,
     customer: String,
     legs: Vec<LegChip>,
     more_legs: usize,
@@ -59,7 +59,7 @@ pub(crate) struct EndedRow {
     ended_at: String,
     caller: String,
     withheld: bool,
-    did: String,
+    called: String,
     customer: String,
     tone: &'static str,
     result: String,
@@ -106,18 +106,23 @@ impl CallRow {
             CallState::Talking => ("talking", with.t.state_talking),
         };
         let (caller, withheld) = caller(&call.caller, with.t);
-        let did = call.did.map(|did| format::hyphenate(&did.to_string())).unwrap_or_default();
+        let called = called(call);
         CallRow {
             id: call.id.to_string(),
             state,
             state_text,
             since: call.answered_at.unwrap_or(call.started_at).as_unix_millis(),
             started: format::time(with.clock, call.started_at.as_unix_millis()),
-            hang_up_label: format!("{}: {caller} → {did}", with.t.hang_up),
+            hang_up_label: format!("{}: {caller} → {called}", with.t.hang_up),
             caller,
             withheld,
-            trunk: name_of(Kind::Trunk, call.trunk_in.as_ref(), with.names),
-            did,
+            trunk: match call.direction {
+                Direction::Out => with.t.direction_out.to_owned(),
+                Direction::In | Direction::Forward => {
+                    name_of(Kind::Trunk, call.trunk_in.as_ref(), with.names)
+                }
+            },
+            called,
             customer: name_of(Kind::Customer, call.customer.as_ref(), with.names),
             legs: call.legs.iter().take(LEGS_SHOWN).map(|leg| LegChip::new(leg, with)).collect(),
             more_legs: call.legs.len().saturating_sub(LEGS_SHOWN),
@@ -165,7 +170,7 @@ impl EndedRow {
             ended_at: format::time(with.clock, ended.ended_at.as_unix_millis()),
             caller,
             withheld,
-            did: call.did.map(|did| format::hyphenate(&did.to_string())).unwrap_or_default(),
+            called: called(call),
             customer: name_of(Kind::Customer, call.customer.as_ref(), with.names),
             tone: tone_of(ended.result.as_str()),
             result: with.t.word("result", ended.result.as_str()),
@@ -239,6 +244,15 @@ pub(crate) fn caller(caller: &Caller, t: &'static Texts) -> (String, bool) {
         (Some(number), CallerClass::Number) => (format::hyphenate(&number.to_string()), false),
         (_, class) => (t.word("class", class.as_str()), true),
     }
+}
+
+/// The number that was called: the DID, or what an extension dialled.
+pub(crate) fn called(call: &LiveCall) -> String {
+    let number = match call.direction {
+        Direction::Out => call.legs.first().map(|leg| leg.destination.to_string()),
+        Direction::In | Direction::Forward => call.did.map(|did| did.to_string()),
+    };
+    number.as_deref().map(format::hyphenate).unwrap_or_default()
 }
 
 fn name_of(kind: Kind, key: Option<&tensou_engine::Key>, names: &NameTable) -> String {

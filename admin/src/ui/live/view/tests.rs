@@ -111,6 +111,15 @@ fn text_from_outside_is_shown_as_text() {
 }
 
 #[test]
+fn a_call_out_shows_the_number_that_was_dialled() {
+    let mut call = call(CallState::Ringing, "+819087654321");
+    call.direction = Direction::Out;
+    let row = html(CallRow::new(&call, &with(&NameTable::default(), &tokyo(), false)));
+    assert!(row.contains("090-8765-4321") && row.contains("Outgoing"), "{row}");
+    assert!(!row.contains("03-1234-5678"), "{row}");
+}
+
+#[test]
 fn a_withheld_number_is_a_word() {
     let mut call = call(CallState::Ringing, "yamada");
     call.caller = Caller { number: None, class: CallerClass::Withheld };
