@@ -81,9 +81,10 @@ impl Store {
         let mut new = 0;
         let mut rest = cdrs;
         while !rest.is_empty() {
-            let mut sizes = STATEMENT_ROWS.into_iter().zip(INSERT.iter());
+            let statements = if tx.is_sqlite() { &*INSERT_SQLITE } else { &*INSERT_POSTGRES };
+            let mut sizes = STATEMENT_ROWS.into_iter().zip(statements.iter());
             let fitting = sizes.find(|(size, _)| *size <= rest.len());
-            let (size, sql) = fitting.unwrap_or((1, &INSERT[2]));
+            let (size, sql) = fitting.unwrap_or((1, &statements[2]));
             let (batch, later) = rest.split_at(size);
             let mut values = Vec::with_capacity(size * COLUMN_COUNT);
             for cdr in batch {
@@ -198,16 +199,22 @@ fn cursor(text: &str) -> Option<(i64, String)> {
     Some((started_at.parse().ok()?, id.to_owned()))
 }
 
-/// One statement per size, made once: its text is longer than the rows.
-static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| STATEMENT_ROWS.map(insert_statement));
+/// One statement per size, made once: its text is longer than the rows. SQLite gets `?`: it looks
+/// a named parameter (`$1`) up by walking all names, which for a large statement costs more than
+/// the insert.
+static INSERT_SQLITE: LazyLock<[String; 3]> =
+    LazyLock::new(|| STATEMENT_ROWS.map(|rows| insert_statement(rows, |_| "?".to_owned())));
+static INSERT_POSTGRES: LazyLock<[String; 3]> =
+    LazyLock::new(|| STATEMENT_ROWS.map(|rows| insert_statement(rows, |at| format!("${at}"))));
 
-fn insert_statement(rows: usize) -> String {
+fn insert_statement(rows: usize, parameter: impl Fn(usize) -> String) -> String {
     let mut sql = format!("INSERT INTO cdrs ({COLUMNS}) VALUES ");
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 1..=COLUMN_COUNT {
             let comma = if column == 1 { "" } else { ", " };
-            let _ = write!(sql, "{comma}${}", row * COLUMN_COUNT + column);
+            sql.push_str(comma);
+            sql.push_str(&parameter(row * COLUMN_COUNT + column));
         }
         sql.push(')');
     }

@@ -169,6 +169,11 @@ impl Database {
 }
 
 impl Tx {
+    /// Whether it is SQLite's.
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Tx::Sqlite(_))
+    }
+
     pub(crate) async fn rows(
         &mut self,
         sql: impl Into<Sql>,
