@@ -1,5 +1,6 @@
 //! One forwarded call after the other through an engine, without sockets: a caller on a gateway,
 //! a callee behind a carrier, both honest and quick.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up shall stop")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -75,27 +75,41 @@ impl Call {
         body: &[u8],
         changed: bool,
     ) -> Result<Arc<[u8]>, Cause> {
-        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
         let sdp = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
+        self.describe(core, to, &sdp, changed)
+    }
+
+    /// [`Call::sdp_for`] of a description that is read already.
+    pub(super) fn describe(
+        &mut self,
+        core: &mut Core,
+        to: u16,
+        sdp: &Sdp<'_>,
+        changed: bool,
+    ) -> Result<Arc<[u8]>, Cause> {
+        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
         let relay = RelayAddress { ip: core.config.media.address, rtp: media.port(side(to)).rtp() };
         let leg = self.leg_mut(to);
         if changed || leg.origin_version == 0 {
             leg.origin_version += 1;
         }
         let origin = Origin { id: leg.origin_id, version: leg.origin_version };
-        Ok(core.io.compose(|out| rewrite(&sdp, relay, origin, out)))
+        Ok(core.io.compose(|out| rewrite(sdp, relay, origin, out)))
     }
 
     /// Rewrites the caller's first offer for all callees: they share it, origin included.
-    pub(super) fn first_offer(&mut self, core: &mut Core, body: &[u8]) -> Result<Arc<[u8]>, Cause> {
+    pub(super) fn first_offer(
+        &mut self,
+        core: &mut Core,
+        sdp: &Sdp<'_>,
+    ) -> Result<Arc<[u8]>, Cause> {
         let Some(media) = &self.media else { return Err(Cause::NoCodec) };
-        let sdp = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
         if sdp.relayed().is_none() {
             return Err(Cause::NoCodec);
         }
         let relay = RelayAddress { ip: core.config.media.address, rtp: media.b.rtp() };
         let origin = Origin { id: self.leg(A).origin_id, version: 1 };
-        Ok(core.io.compose(|out| rewrite(&sdp, relay, origin, out)))
+        Ok(core.io.compose(|out| rewrite(sdp, relay, origin, out)))
     }
 
     /// Tells the relay where `leg`'s phone is, as its SDP says.
@@ -108,9 +122,14 @@ impl Call {
         leg: u16,
         body: &[u8],
     ) -> Result<(), Cause> {
+        let sdp = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
+        self.learn(core, leg, &sdp)
+    }
+
+    /// [`Call::learn_remote`] of a description that is read already.
+    pub(super) fn learn(&mut self, core: &mut Core, leg: u16, sdp: &Sdp<'_>) -> Result<(), Cause> {
         let Some(media) = &self.media else { return Err(Cause::NoCodec) };
         let session = media.session;
-        let sdp = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
         let line = *sdp.relayed_media().ok_or(Cause::NoCodec)?;
         let source = self.leg(leg).dialog.flow.remote.ip();
         // A host name in c= is not looked up: its phone is heard where it signals from.

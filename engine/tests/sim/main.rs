@@ -3,6 +3,12 @@
 //!
 //! `scenario` tells single calls in fine weather, one behaviour each. `random` lets thousands of
 //! calls run into bad weather; `check` watches both and knows nothing of either.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test: what cannot happen stops it, and its seed comes from the environment"
+)]
 
 mod check;
 mod office;

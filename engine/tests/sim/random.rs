@@ -68,7 +68,8 @@ fn talk(rng: &mut Rng, percent: u64) -> Vec<(Duration, Act)> {
         acts.push((rng.within(secs(10)), Act::OfferlessInvite));
     }
     if rng.chance(10) {
-        acts.push((rng.within(secs(10)), Act::Ask(*rng.pick(&["INFO", "OPTIONS", "MESSAGE"]))));
+        let method = *rng.pick(&["INFO", "OPTIONS", "MESSAGE"]);
+        acts.push((rng.within(secs(10)), Act::Ask(method)));
     }
     match rng.below(100) {
         0..5 => acts.push((Duration::ZERO, Act::Bye)),

@@ -97,7 +97,7 @@ fn key(msg: &Msg) -> String {
 impl Session {
     pub(crate) fn new(at: usize, role: Role, invite: Msg, place: &str, rng: &mut Rng) -> Session {
         let local_tag = match role {
-            Role::Caller => invite.from_tag().to_owned(),
+            Role::Caller => invite.caller_tag().to_owned(),
             Role::Callee => format!("t{:012x}", rng.next() >> 16),
         };
         let (local, remote) = match role {

@@ -130,7 +130,7 @@ impl Msg {
         param(self.header("Via"), "branch").unwrap_or_default()
     }
 
-    pub(crate) fn from_tag(&self) -> &str {
+    pub(crate) fn caller_tag(&self) -> &str {
         param(self.header("From"), "tag").unwrap_or_default()
     }
 

@@ -14,6 +14,7 @@ use crate::hunt::Hunt;
 use crate::input::Flow;
 use crate::plan::{E164, read_dialled};
 use crate::route::{Branch, DidSource, DiversionReason, Step, Strategy, Target, Trunk, Way};
+use crate::sdp::Sdp;
 use crate::sip::dialog::{Dialog, record_routes};
 use crate::sip::syntax::{HeaderId, Message, NameAddr, Start, Uri};
 use crate::sip::token::{Tag, hex};
@@ -292,8 +293,9 @@ impl Call {
         let offer = match (body.is_empty(), msg.content_type()) {
             (true, _) => None,
             (false, Some(kind)) if kind.eq_ignore_ascii_case(compose::SDP) => {
-                self.learn_remote(core, A, body)?;
-                Some(self.first_offer(core, body)?)
+                let sdp = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
+                self.learn(core, A, &sdp)?;
+                Some(self.first_offer(core, &sdp)?)
             }
             (false, _) => return Err(Cause::NoCodec),
         };

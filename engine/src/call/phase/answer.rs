@@ -101,16 +101,14 @@ impl Call {
         if body.is_empty() {
             return Err(Cause::Protocol);
         }
-        self.learn_remote(core, leg, body)?;
-        if let Some(offer) = offer {
-            let (offer, answer) = (Sdp::parse(offer), Sdp::parse(body));
-            if let (Ok(offer), Ok(answer)) = (offer, answer)
-                && !codec_in_common(&offer, &answer)
-            {
-                return Err(Cause::NoCodec);
-            }
+        let answer = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
+        self.learn(core, leg, &answer)?;
+        if let Some(Ok(offer)) = offer.map(Sdp::parse)
+            && !codec_in_common(&offer, &answer)
+        {
+            return Err(Cause::NoCodec);
         }
-        self.sdp_for(core, A, body, false)
+        self.describe(core, A, &answer, false)
     }
 
     /// A callee answered with something that cannot be connected: it is ended, and the hunt

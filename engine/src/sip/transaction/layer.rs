@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::arena::{Arena, Handle};
 use crate::input::Flow;
-use crate::sip::syntax::{Message, Method, ParseError, Via};
+use crate::sip::syntax::{Message, Method, ParseError};
 use crate::sip::token::COOKIE;
 use crate::wheel::TimerId;
 
@@ -185,27 +185,28 @@ impl Transactions {
         source: IpAddr,
     ) -> Result<u128, ParseError> {
         let via = msg.top_via()?;
-        let half = |secret: u64| -> Result<u64, ParseError> {
-            let mut hasher = DefaultHasher::new();
-            hasher.write_u64(secret);
-            method.as_str().hash(&mut hasher);
-            source.hash(&mut hasher);
-            hash_sent_by(&via, &mut hasher);
-            match via
-                .branch
-                .filter(|branch| branch.starts_with(COOKIE) && branch.len() > COOKIE.len())
-            {
-                Some(branch) => branch.hash(&mut hasher),
-                None => {
-                    msg.call_id()?.hash(&mut hasher);
-                    msg.cseq()?.number.hash(&mut hasher);
-                    msg.from()?.tag().hash(&mut hasher);
-                    via.raw.hash(&mut hasher);
-                }
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret.0);
+        method.as_str().hash(&mut hasher);
+        source.hash(&mut hasher);
+        // As written: an ACK or CANCEL copies the Via of its INVITE (RFC 3261 9.1, 17.1.1.3).
+        via.host.hash(&mut hasher);
+        via.port.hash(&mut hasher);
+        let unique =
+            via.branch.filter(|branch| branch.starts_with(COOKIE) && branch.len() > COOKIE.len());
+        match unique {
+            Some(branch) => branch.hash(&mut hasher),
+            None => {
+                msg.call_id()?.hash(&mut hasher);
+                msg.cseq()?.number.hash(&mut hasher);
+                msg.from()?.tag().hash(&mut hasher);
+                via.raw.hash(&mut hasher);
             }
-            Ok(hasher.finish())
-        };
-        Ok(u128::from(half(self.secret.0)?) << 64 | u128::from(half(self.secret.1)?))
+        }
+        // The second half goes on from the state of the first under the other secret.
+        let mut second = hasher.clone();
+        second.write_u64(self.secret.1);
+        Ok(u128::from(hasher.finish()) << 64 | u128::from(second.finish()))
     }
 
     /// A number that stays the same for one request and that nobody else can foretell.
@@ -213,13 +214,6 @@ impl Transactions {
         let method = msg.method().unwrap_or(Method::Other(""));
         self.key(msg, method, flow.remote.ip()).unwrap_or(u128::from(self.secret.1)) as u64
     }
-}
-
-fn hash_sent_by(via: &Via<'_>, hasher: &mut DefaultHasher) {
-    for byte in via.host.bytes() {
-        hasher.write_u8(byte.to_ascii_lowercase());
-    }
-    via.port.hash(hasher);
 }
 
 /// An ACK is matched with its INVITE.

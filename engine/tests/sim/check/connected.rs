@@ -30,7 +30,7 @@ impl Connected {
 impl Check for Connected {
     fn engine_heard(&mut self, now: u64, _from: SocketAddr, msg: &Msg) {
         if msg.status().is_none() && msg.method() == "BYE" {
-            let dialog = (msg.call_id().to_owned(), msg.from_tag().to_owned());
+            let dialog = (msg.call_id().to_owned(), msg.caller_tag().to_owned());
             self.ended.entry(dialog).or_insert(now);
         }
     }

@@ -25,7 +25,7 @@ impl Trace {
     fn message(&self, now: u64, way: &str, peer: SocketAddr, msg: &Msg) {
         if self.0 {
             let (method, id) = (msg.method(), msg.call_id());
-            let (from, to) = (msg.from_tag(), msg.to_tag().unwrap_or_default());
+            let (from, to) = (msg.caller_tag(), msg.to_tag().unwrap_or_default());
             let shown = super::views::token(msg);
             let start = &msg.start;
             println!(
