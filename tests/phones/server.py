@@ -1,0 +1,95 @@
+"""A `tensou serve` on loopback with one trunk, one DID and one extension."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+SETTINGS = """\
+[node]
+name = "phones"
+data_dir = "{home}/data"
+
+[sip]
+listen = ["udp:{address}:5060"]
+
+[media]
+listen = "{address}"
+ports = "20000-20999"
+
+[admin]
+listen = "{address}:8080"
+
+[database]
+url = "sqlite:{home}/data/tensou.db"
+"""
+
+
+class Server:
+    def __init__(self, program, address, home, provisioning):
+        self.program = program
+        self.url = f"http://{address}:8080"
+        self.log = home / "log"
+        (home / "data").mkdir(parents=True)
+        self.settings = home / "tensou.toml"
+        self.settings.write_text(SETTINGS.format(home=home, address=address))
+        document = home / "provisioning.toml"
+        document.write_text(provisioning)
+        self.run("import", str(document))
+        words = self.run("token", "add", "phones", "--role", "readonly").split()
+        self.token = max(words, key=len)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [program, "serve", "--config", str(self.settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _wait_until_ready(self):
+        until = time.monotonic() + 15
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError) as error:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    raise AssertionError(f"tensou serve is not ready: {error}") from error
+                time.sleep(0.05)
+
+    def run(self, *arguments):
+        command = [self.program, *arguments, "--config", str(self.settings)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        if done.returncode != 0:
+            raise AssertionError(
+                f"tensou {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def get(self, path):
+        head = {"Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers=head)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def records(self):
+        return [json.loads(line) for line in self.run("cdr", "--format", "json").splitlines()]
+
+    def stop(self):
+        """Ends it as an operator does, and returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode

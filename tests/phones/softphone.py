@@ -1,0 +1,161 @@
+"""One baresip of its own: configured, started, dialled with, listened to."""
+
+import json
+import queue
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import tone
+
+# Its RTP sockets are bound to no address, so on loopback they send from 127.0.0.1: that is what
+# its SDP has to say.
+CONFIG = """\
+poll_method epoll
+sip_listen {address}:5060
+net_interface 127.0.0.1
+call_local_timeout 20
+call_max_calls 2
+audio_path {home}
+audio_source aufile,{home}/speak.wav
+audio_player aubridge,ear
+audio_alert aubridge,bell
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+rtp_tos 184
+jitter_buffer_delay 1-10
+module_path {modules}
+module g711.so
+module sndfile.so
+module aufile.so
+module aubridge.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {address}:4444
+statmode_default off
+snd_path {home}
+"""
+
+MODULES = "/usr/lib/baresip/modules"
+
+
+class Softphone:
+    """`account` is a line as baresip's accounts file has it; it speaks a tone of `frequency`."""
+
+    def __init__(self, name, address, account, frequency, home):
+        self.name = name
+        self.frequency = frequency
+        self.home = home
+        self.log = home / "log"
+        self.events = queue.Queue()
+        self.control = None
+        home.mkdir()
+        tone.write(home / "speak.wav", frequency, seconds=20)
+        (home / "config").write_text(CONFIG.format(address=address, home=home, modules=MODULES))
+        (home / "accounts").write_text(account + "\n")
+        (home / "contacts").write_text("")
+        # -t ends it even if the test is killed before it can.
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["baresip", "-4", "-s", "-f", str(home), "-t", "70"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.control = self._connect(address)
+        except BaseException:
+            self.stop()
+            raise
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _connect(self, address):
+        until = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection((address, 4444), timeout=None)
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    raise AssertionError(f"{self.name}: no control connection: {error}") from error
+                time.sleep(0.05)
+
+    def _listen(self):
+        """Takes messages, each a netstring of JSON, and notes when they came."""
+        received = b""
+        while True:
+            try:
+                chunk = self.control.recv(65536)
+            except OSError:
+                return
+            if not chunk:
+                return
+            received += chunk
+            while (colon := received.find(b":")) > 0:
+                end = colon + 1 + int(received[:colon])
+                if len(received) <= end:
+                    break
+                message = json.loads(received[colon + 1 : end])
+                received = received[end + 1 :]
+                if message.get("event"):
+                    self.events.put((time.monotonic(), message))
+
+    def command(self, command, params=""):
+        text = json.dumps({"command": command, "params": params}).encode()
+        self.control.sendall(b"%d:%s," % (len(text), text))
+
+    def expect(self, kind, seconds=10):
+        """Waits for the event and returns when it came, with its fields."""
+        until = time.monotonic() + seconds
+        seen = []
+        while True:
+            try:
+                at, event = self.events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                others = ", ".join(seen) or "nothing"
+                raise AssertionError(
+                    f"{self.name}: no {kind} in {seconds} s, but {others}"
+                ) from None
+            if event["type"] == kind:
+                return at, event
+            seen.append(f"{event['type']} ({event.get('param', '')})")
+            if kind != "CALL_CLOSED" and event["type"] == "CALL_CLOSED":
+                raise AssertionError(f"{self.name}: the call ended before {kind}: {seen[-1]}")
+
+    def trace(self):
+        """SIP as it sent and received it, without the colours."""
+        text = self.log.read_text(errors="replace").replace("\r\n", "\n")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def received_invite(self):
+        """Request line and headers of the last INVITE that came in."""
+        found = re.findall(r"^(INVITE sip:\S+ SIP/2\.0\n.*?)\n\n", self.trace(), re.S | re.M)
+        if not found:
+            raise AssertionError(f"{self.name}: the SIP trace shows no INVITE")
+        return found[-1]
+
+    def take_recording(self):
+        """What it heard since the last time: its sndfile writes a file a call and direction."""
+        files = sorted(self.home.glob("dump-*-dec.wav"))
+        if len(files) != 1:
+            raise AssertionError(f"{self.name}: {len(files)} recordings of one call")
+        samples = tone.read(files[0])
+        for file in self.home.glob("dump-*.wav"):
+            file.unlink()
+        return samples
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.control:
+            self.control.close()
