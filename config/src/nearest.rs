@@ -14,6 +14,7 @@ pub(crate) const KNOWN: &[&str] = &[
     "sip.tls.client_ca",
     "sip.dscp",
     "sip.unknown_peer",
+    "sip.digest",
     "media.listen",
     "media.advertise",
     "media.ports",

@@ -59,6 +59,19 @@ pub struct Sip {
     pub dscp: Dscp,
     /// What a request from an address that is no trunk gets. Default: nothing.
     pub unknown_peer: UnknownPeer,
+    /// Digest algorithms that phones are asked for. Default: MD5, which every phone knows.
+    pub digest: Digest,
+}
+
+/// `sip.digest`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// MD5 alone.
+    Md5,
+    /// SHA-256 alone.
+    Sha256,
+    /// Both, SHA-256 first (RFC 8760).
+    Both,
 }
 
 /// `sip.unknown_peer`
@@ -215,6 +228,14 @@ fn sip(reader: &mut Reader<'_>) -> Sip {
                 _ => Err("must be drop or forbid".into()),
             })
             .unwrap_or(UnknownPeer::Drop),
+        digest: reader
+            .value("sip.digest", |text| match text {
+                "md5" => Ok(Digest::Md5),
+                "sha-256" => Ok(Digest::Sha256),
+                "both" => Ok(Digest::Both),
+                _ => Err("must be md5, sha-256 or both".into()),
+            })
+            .unwrap_or(Digest::Md5),
     }
 }
 

@@ -44,6 +44,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(settings.node.drain, Duration::from_secs(30));
     assert_eq!(settings.sip.listen.len(), 2);
     assert_eq!(settings.sip.unknown_peer, UnknownPeer::Drop);
+    assert_eq!(settings.sip.digest, Digest::Md5);
     assert_eq!(settings.media.ports, PortRange { first: 20_000, last: 39_999 });
     assert_eq!(settings.media.idle_timeout, Duration::from_secs(60));
     assert_eq!(settings.admin.listen, "127.0.0.1:8080".parse().unwrap());
@@ -72,6 +73,7 @@ domain = "example.jp"
 tls = { certificate = "", key = "", client_ca = "" }
 dscp = 0
 unknown_peer = "forbid"
+digest = "both"
 [media]
 listen = "127.0.0.1"
 advertise = "192.0.2.7"
@@ -101,6 +103,7 @@ target = ""
     assert_eq!(settings.sip.advertise.unwrap().port, Some(5080));
     assert_eq!(settings.sip.domain.unwrap().as_str(), "example.jp");
     assert_eq!(settings.sip.unknown_peer, UnknownPeer::Forbid);
+    assert_eq!(settings.sip.digest, Digest::Both);
     assert_eq!(settings.media.advertise, Some([192, 0, 2, 7].into()));
     assert_eq!(settings.media.workers, 2);
     assert!(!settings.media.fast_path);

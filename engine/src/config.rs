@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub media: MediaConfig,
     /// What an address that is no trunk and holds no credential gets.
     pub unknown_peer: UnknownPeer,
+    /// What phones are asked to prove their password with.
+    pub digest: DigestOffer,
 }
 
 /// A place where SIP is heard.
@@ -56,4 +58,18 @@ pub enum UnknownPeer {
     Drop,
     /// 403.
     Forbid,
+}
+
+/// Digest algorithms that challenges offer. RFC 8760 wants both, the stronger first, but phones
+/// in wide use (libre before 3.12, older PJSIP) give the account up at any challenge that is not
+/// MD5, so MD5 alone is the default. Answers by either are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestOffer {
+    /// MD5 alone: every phone.
+    #[default]
+    Md5,
+    /// SHA-256 alone.
+    Sha256,
+    /// SHA-256, then MD5 (RFC 8760 2.3).
+    Both,
 }

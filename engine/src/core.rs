@@ -76,7 +76,7 @@ impl Core {
                 io.rng.next_u64(),
             ),
             usage,
-            registrar: Registrar::new(&config.domain, key),
+            registrar: Registrar::new(&config.domain, key).offering(config.digest),
             routing,
             draining: false,
             faces: config.listeners.iter().map(Face::of).collect(),

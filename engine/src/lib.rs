@@ -41,7 +41,7 @@ pub mod wheel;
 pub use cdr::{
     CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, MediaDirection,
 };
-pub use config::{EngineConfig, Listener, MediaConfig, UnknownPeer};
+pub use config::{DigestOffer, EngineConfig, Listener, MediaConfig, UnknownPeer};
 pub use counters::Counters;
 pub use engine::Engine;
 pub use event::{CallStarted, Event};

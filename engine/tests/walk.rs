@@ -96,6 +96,7 @@ impl Wire {
                 last_port: 20099,
             },
             unknown_peer: UnknownPeer::Drop,
+            digest: tensou_engine::DigestOffer::Both,
         };
         let snapshot = Snapshot::compile(1, &provisioning()).unwrap();
         let engine = Engine::new(config, Arc::new(snapshot));

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use rand::Rng;
 use tensou_admin::NodeInfo;
-use tensou_config::{Host, Settings, Sip, UnknownPeer};
-use tensou_engine::{EngineConfig, MediaConfig};
+use tensou_config::{Digest, Host, Settings, Sip, UnknownPeer};
+use tensou_engine::{DigestOffer, EngineConfig, MediaConfig};
 use tensou_media::io::RelayConfig;
 
 use crate::failure::Failure;
@@ -69,6 +69,11 @@ pub(super) fn engine_config(
         unknown_peer: match settings.sip.unknown_peer {
             UnknownPeer::Drop => tensou_engine::UnknownPeer::Drop,
             UnknownPeer::Forbid => tensou_engine::UnknownPeer::Forbid,
+        },
+        digest: match settings.sip.digest {
+            Digest::Md5 => DigestOffer::Md5,
+            Digest::Sha256 => DigestOffer::Sha256,
+            Digest::Both => DigestOffer::Both,
         },
     };
     (config, sockets)

@@ -128,16 +128,6 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.devtools("Emulation.setEmulatedMedia", media="screen", features=features)
 
-    def work(self):
-        """Seconds of processor time that scripts, styles and layout of the page have used.
-
-        Painting is left out: without a graphics card it costs what the machine happens to have.
-        """
-        self.devtools("Performance.enable", timeDomain="threadTicks")
-        metrics = self.devtools("Performance.getMetrics")["metrics"]
-        counted = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
-        return sum(row["value"] for row in metrics if row["name"] in counted)
-
     def complaints(self):
         """What the console said: errors of scripts, refused resources, broken policies."""
         entries = self.command("POST", "/se/log", {"type": "browser"})

@@ -123,6 +123,7 @@ impl Line {
                 last_port: 39_999,
             },
             unknown_peer: UnknownPeer::Drop,
+            digest: tensou_engine::DigestOffer::Both,
         };
         let engine = Engine::new(config, Arc::new(snapshot(1)));
         Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0 }

@@ -80,6 +80,7 @@ impl<'a> Run<'a> {
                 last_port: 20_015,
             },
             unknown_peer: UnknownPeer::Forbid,
+            digest: crate::DigestOffer::Both,
         };
         let snapshot = Arc::new(Snapshot::compile(1, &office()?).ok()?);
         let engine = Engine::new(config, snapshot.clone());

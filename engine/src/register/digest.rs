@@ -1,5 +1,6 @@
 //! The arithmetic of digest authentication (RFC 7616 3.4, RFC 8760 2, RFC 3261 22.4).
 
+use crate::config::DigestOffer;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -14,8 +15,17 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// What we offer, the strongest first, as RFC 8760 2.3 asks.
-    pub(super) const OFFERED: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+    /// What we understand, the strongest first, as RFC 8760 2.3 asks of challenges.
+    pub(super) const KNOWN: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+
+    /// Whether challenges ask for it.
+    pub(super) fn is_in(self, offer: DigestOffer) -> bool {
+        match offer {
+            DigestOffer::Both => true,
+            DigestOffer::Md5 => self == Algorithm::Md5,
+            DigestOffer::Sha256 => self == Algorithm::Sha256,
+        }
+    }
 
     /// Its name in headers.
     pub(super) fn name(self) -> &'static str {
@@ -29,7 +39,7 @@ impl Algorithm {
     /// do not offer, session variants included.
     pub(super) fn named(name: Option<&str>) -> Option<Self> {
         let Some(name) = name else { return Some(Algorithm::Md5) };
-        Self::OFFERED.into_iter().find(|offered| offered.name().eq_ignore_ascii_case(name))
+        Self::KNOWN.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
     }
 
     fn hash(self, parts: &[&[u8]]) -> Hex {

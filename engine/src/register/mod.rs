@@ -11,6 +11,7 @@ mod same_uri;
 
 use std::net::IpAddr;
 
+use crate::config::DigestOffer;
 use crate::id::Key;
 use crate::input::Flow;
 use crate::secret::Secret;
@@ -35,6 +36,7 @@ const NOBODY: &str = "no such user";
 pub(crate) struct Registrar {
     /// As it stands between the quotes of a challenge.
     realm: Box<str>,
+    offer: DigestOffer,
     nonces: Nonces,
     attempts: Attempts,
     bindings: Bindings,
@@ -96,32 +98,40 @@ impl Registrar {
         let realm = realm.as_ref().replace('\\', "\\\\").replace('"', "\\\"");
         Registrar {
             realm: realm.into(),
+            offer: DigestOffer::Both,
             nonces: Nonces::new(key),
             attempts: Attempts::default(),
             bindings: Bindings::default(),
         }
     }
 
+    /// The same with these algorithms in its challenges; without it, both.
+    pub(crate) fn offering(self, offer: DigestOffer) -> Self {
+        Registrar { offer, ..self }
+    }
+
     /// The values of WWW-Authenticate for whoever gave no credentials or wrong ones, in the
     /// order in which they must stand (RFC 8760 2.3).
-    pub(crate) fn challenge(&mut self, now: Timestamp, source: IpAddr) -> [String; 2] {
+    pub(crate) fn challenge(&mut self, now: Timestamp, source: IpAddr) -> Vec<String> {
         self.challenges(now, source, "")
     }
 
     /// The same for [`Verdict::Stale`]: the phone tries again without asking its user.
-    pub(crate) fn challenge_stale(&mut self, now: Timestamp, source: IpAddr) -> [String; 2] {
+    pub(crate) fn challenge_stale(&mut self, now: Timestamp, source: IpAddr) -> Vec<String> {
         self.challenges(now, source, ", stale=true")
     }
 
-    fn challenges(&mut self, now: Timestamp, source: IpAddr, stale: &str) -> [String; 2] {
+    fn challenges(&mut self, now: Timestamp, source: IpAddr, stale: &str) -> Vec<String> {
         let (realm, nonce) = (&self.realm, self.nonces.make(now, source));
-        Algorithm::OFFERED.map(|algorithm| {
+        let offered = Algorithm::KNOWN.into_iter().filter(|known| known.is_in(self.offer));
+        let challenge = |algorithm: Algorithm| {
             let name = algorithm.name();
             format!(
                 "Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={name}, \
                  qop=\"auth\"{stale}"
             )
-        })
+        };
+        offered.map(challenge).collect()
     }
 
     /// Whether credentials are for this realm. Others in the same request are somebody else's.

@@ -100,6 +100,7 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
             last_port: 21_999,
         },
         unknown_peer,
+        digest: tensou_engine::DigestOffer::Both,
     }
 }
 
