@@ -308,3 +308,16 @@ fn a_realm_with_quotes_stays_inside_its_quotes() {
     let [sha, _] = &registrar.challenge(at(1), home())[..] else { panic!() };
     assert!(sha.starts_with("Digest realm=\"a\\\"b\\\\c\", nonce="));
 }
+
+#[test]
+fn a_phone_that_knows_only_md5_is_asked_for_nothing_else() {
+    let source = home();
+    let asked = |offer| {
+        let mut registrar = Registrar::new("pbx.example", [7; 32]).offering(offer);
+        let values = registrar.challenge(at(1), source);
+        values.iter().map(|value| value.contains("algorithm=MD5")).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(DigestOffer::Md5), [true]);
+    assert_eq!(asked(DigestOffer::Sha256), [false]);
+    assert_eq!(asked(DigestOffer::Both), [false, true]);
+}
