@@ -15,7 +15,6 @@ use crate::input::{Flow, Input, OperatorCommand, Output};
 use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
-use crate::sip::transaction::timers::T1;
 use crate::sip::transaction::{ClientHandle, Failure, Owner};
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
@@ -252,10 +251,5 @@ impl Engine {
     /// Calls that exist, those waiting for last answers included: none when all is quiet.
     pub fn calls_held(&self) -> usize {
         self.calls.len()
-    }
-
-    /// The T1 of RFC 3261 17.1.1.1 that this engine uses.
-    pub const fn t1() -> Duration {
-        T1
     }
 }

@@ -226,10 +226,7 @@ impl Engine {
         if self.refuse_extensions(flow, msg) {
             return;
         }
-        let status = match (self.core.config.unknown_peer, self.core.draining) {
-            (_, true) => 503,
-            (_, false) => 200,
-        };
+        let status = if self.core.draining { 503 } else { 200 };
         // RFC 3261 11.2; the version of the program is nobody's business.
         let extra = format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported:\r\n");
         self.answer_stateless(flow, msg, status, &extra);

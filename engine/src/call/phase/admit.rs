@@ -86,7 +86,7 @@ impl Begin<'_, '_> {
         core.transactions.adopt(self.server, owner);
         core.io.counters.calls_started += 1;
         core.io.counters.calls_active += 1;
-        let routed = self.route(core, &mut call);
+        let routed = self.route(&mut call);
         call.announce(core);
         let admitted = routed.and_then(|routed| call.admit(core, self.msg, routed));
         match admitted {
@@ -154,7 +154,7 @@ impl Begin<'_, '_> {
     }
 
     /// Which DID, whose, and what rings for it.
-    fn route(&self, core: &mut Core, call: &mut Call) -> Result<Routed, Cause> {
+    fn route(&self, call: &mut Call) -> Result<Routed, Cause> {
         let snapshot = call.routing.snapshot.clone();
         let routed = match self.source {
             Source::Trunk(at) => {
@@ -167,7 +167,7 @@ impl Begin<'_, '_> {
                 did.takes_calls()?;
                 did.route.clone()
             }
-            Source::Extension(at) => return self.route_outgoing(core, call, at),
+            Source::Extension(at) => return self.route_outgoing(call, at),
         };
         if routed.is_empty() {
             return Err(Cause::Absent);
@@ -183,7 +183,6 @@ impl Begin<'_, '_> {
     /// A phone of ours calls another phone, a DID of ours, or a number outside.
     fn route_outgoing(
         &self,
-        core: &Core,
         call: &mut Call,
         at: crate::route::ExtensionIx,
     ) -> Result<Routed, Cause> {
@@ -221,7 +220,6 @@ impl Begin<'_, '_> {
             did.takes_calls()?;
             return Ok(Routed { direction: Direction::Out, steps: did.route.clone() });
         }
-        let _ = core;
         Ok(single(Target::Number(number), Direction::Out))
     }
 
