@@ -34,9 +34,13 @@ class Load(unittest.TestCase):
         seen = browser.run(
             "return new Promise((done) => {"
             "  const source = new EventSource('/ui/live');"
-            "  let patches = 0, bytes = 0;"
+            "  let patches = 0, bytes = 0, rows = 0;"
+            "  const board = new MutationObserver((changes) => {"
+            "    for (const change of changes) rows += change.addedNodes.length;"
+            "  });"
+            "  board.observe(document.querySelector('[data-list=calls]'), { childList: true });"
             "  source.onmessage = (event) => { patches += 1; bytes += event.data.length; };"
-            "  setTimeout(() => { source.close(); done({ patches, bytes }); }, 4000);"
+            "  setTimeout(() => { source.close(); done({ patches, bytes, rows }); }, 4000);"
             "})"
         )
         # Four a second and the first one.
@@ -44,6 +48,9 @@ class Load(unittest.TestCase):
         self.assertGreater(seen["patches"], 3)
         # After the first patch only what changed is sent.
         self.assertLess(seen["bytes"], 2_000_000)
+        # The page follows, and puts in what changed: all 200 rows sixteen times would be 3,200.
+        self.assertGreater(seen["rows"], 0)
+        self.assertLess(seen["rows"], 1_600, seen)
 
     def test_a_lost_connection_is_seen_and_a_lost_session_asks_to_sign_in(self):
         demo = Demo()
