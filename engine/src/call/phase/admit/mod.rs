@@ -1,5 +1,8 @@
 //! An INVITE becomes a call, or is refused: who calls, which DID, is there room.
 
+mod called;
+mod caller;
+
 use std::sync::Arc;
 
 use crate::call::compose::{Answer, answer, passed_headers};
@@ -7,26 +10,24 @@ use crate::call::leg::Invite;
 use crate::call::record::{Record, new_id};
 use crate::call::{A, Call, CallHandle, Dialling, Leg, Media, Phase, Source, compose};
 use crate::cause::Cause;
-use crate::cdr::{Caller, CallerClass, Direction, EndedBy};
+use crate::cdr::{Direction, EndedBy};
 use crate::core::Core;
 use crate::event::{CallStarted, Event};
 use crate::hunt::Hunt;
 use crate::input::Flow;
-use crate::plan::{E164, read_dialled};
-use crate::route::{Branch, DidSource, DiversionReason, Step, Strategy, Target, Trunk, Way};
+use crate::route::{DiversionReason, Step};
 use crate::sdp::Sdp;
 use crate::sip::dialog::{Dialog, record_routes};
-use crate::sip::syntax::{HeaderId, Message, NameAddr, Start, Uri};
+use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::token::{Tag, hex};
 use crate::sip::transaction::ServerHandle;
 use crate::timer::CallTimer;
 
 /// RFC 3261 8.1.1.6: hops of a request that names none.
 const MAX_FORWARDS: u8 = 70;
-/// RFC 3261 16.6 timer C bounds ringing; a number dialled by one of our phones rings as long.
-const OUTGOING_RING: std::time::Duration = std::time::Duration::from_secs(180);
 /// RFC 3261 13.3.1.1: a caller that hears nothing for a minute takes the call for dead.
-pub(super) const REPEAT_RINGING: std::time::Duration = std::time::Duration::from_secs(60);
+pub(in crate::call::phase) const REPEAT_RINGING: std::time::Duration =
+    std::time::Duration::from_secs(60);
 
 /// A fresh INVITE that may become a call.
 pub(crate) struct Begin<'a, 'm> {
@@ -38,7 +39,7 @@ pub(crate) struct Begin<'a, 'm> {
 
 /// Proof that a call may dial: made by [`Call::admit`] alone.
 #[derive(Debug)]
-pub(super) struct Admitted(());
+pub(in crate::call::phase) struct Admitted(());
 
 /// Where an admitted call goes.
 struct Routed {
@@ -124,127 +125,6 @@ impl Begin<'_, '_> {
             flow: self.flow,
             by_flow: matches!(self.source, Source::Extension(_)),
         })
-    }
-
-    /// Who calls: P-Asserted-Identity of a trusted trunk before From.
-    fn caller(&self, core: &Core) -> (Caller, Option<Box<str>>) {
-        let snapshot = &core.routing.snapshot;
-        let trunk = match self.source {
-            Source::Extension(at) => {
-                let number = snapshot.extension(at).presented;
-                let class = number.map_or(CallerClass::Unavailable, |_| CallerClass::Number);
-                return (Caller { number, class }, None);
-            }
-            Source::Trunk(at) => snapshot.trunk(at),
-        };
-        let Ok(from) = self.msg.from() else { return (Caller::default(), None) };
-        let withheld = (self.msg.tokens(HeaderId::Privacy))
-            .any(|token| token.eq_ignore_ascii_case("id") || token.eq_ignore_ascii_case("user"));
-        if withheld || is_anonymous(&from) {
-            return (Caller { number: None, class: class_of_display(from.display) }, None);
-        }
-        let asserted = trunk.trusted.then(|| {
-            let mut asserted = self.msg.addresses(HeaderId::PAssertedIdentity).flatten();
-            asserted.find_map(|one| number_of(&one.uri, trunk))
-        });
-        let number = asserted.flatten().or_else(|| number_of(&from.uri, trunk));
-        let class = number.map_or(CallerClass::Unavailable, |_| CallerClass::Number);
-        let display = from.display.map(|text| text.replace('\\', "").into_boxed_str());
-        (Caller { number, class }, display)
-    }
-
-    /// Which DID, whose, and what rings for it.
-    fn route(&self, call: &mut Call) -> Result<Routed, Cause> {
-        let snapshot = call.routing.snapshot.clone();
-        let routed = match self.source {
-            Source::Trunk(at) => {
-                let trunk = snapshot.trunk(at);
-                call.record.trunk_in = Some(trunk.key.clone());
-                let called = self.called(trunk).ok_or(Cause::Unallocated)?;
-                call.record.did = Some(called);
-                let did = snapshot.did(called).ok_or(Cause::Unallocated)?;
-                call.record.customer = did.customer.clone();
-                did.takes_calls()?;
-                did.route.clone()
-            }
-            Source::Extension(at) => return self.route_outgoing(call, at),
-        };
-        if routed.is_empty() {
-            return Err(Cause::Absent);
-        }
-        let inside = routed
-            .iter()
-            .flat_map(|step| &step.branches)
-            .all(|branch| matches!(snapshot.way_of(&branch.target), Way::Extension(_)));
-        let direction = if inside { Direction::In } else { Direction::Forward };
-        Ok(Routed { direction, steps: routed })
-    }
-
-    /// A phone of ours calls another phone, a DID of ours, or a number outside.
-    fn route_outgoing(
-        &self,
-        call: &mut Call,
-        at: crate::route::ExtensionIx,
-    ) -> Result<Routed, Cause> {
-        let snapshot = call.routing.snapshot.clone();
-        let extension = snapshot.extension(at);
-        call.record.customer = extension.customer.clone();
-        call.record.did = extension.presented;
-        call.record.direction = Direction::Out;
-        let Start::Request { uri, .. } = self.msg.start() else { return Err(Cause::Protocol) };
-        let uri = Uri::parse(uri).map_err(|_| Cause::Protocol)?;
-        let user = uri.unescaped_user();
-        let single = |target, direction| Routed {
-            direction,
-            steps: Arc::from([Step {
-                group: None,
-                strategy: Strategy::Simultaneous,
-                branches: Box::from([Branch {
-                    target,
-                    delay: std::time::Duration::ZERO,
-                    ring: OUTGOING_RING,
-                }]),
-            }]),
-        };
-        if let Some(other) = snapshot.extension_of_user(&user)
-            && snapshot.extension(other).customer == extension.customer
-        {
-            return Ok(single(Target::Extension(other), Direction::In));
-        }
-        let number = read_dialled(&user, Default::default()).map_err(|_| Cause::Unallocated)?;
-        // A customer without a number of its own has none to present, so it calls nobody.
-        if extension.presented.is_none() {
-            return Err(Cause::Blocked);
-        }
-        if let Some(did) = snapshot.did(number) {
-            did.takes_calls()?;
-            return Ok(Routed { direction: Direction::Out, steps: did.route.clone() });
-        }
-        Ok(single(Target::Number(number), Direction::Out))
-    }
-
-    /// The number called, where this trunk puts it.
-    fn called(&self, trunk: &Trunk) -> Option<E164> {
-        let msg = self.msg;
-        let of_request_uri = || match msg.start() {
-            Start::Request { uri, .. } => {
-                Uri::parse(uri).ok().and_then(|uri| number_of(&uri, trunk))
-            }
-            Start::Response { .. } => None,
-        };
-        let of_header = |id| {
-            let first = msg.addresses(id).find_map(Result::ok);
-            first.and_then(|address: NameAddr<'_>| number_of(&address.uri, trunk))
-        };
-        let found = match trunk.did_source {
-            DidSource::RequestUri => of_request_uri(),
-            DidSource::To => of_header(HeaderId::To),
-            DidSource::PCalledPartyId => {
-                of_header(HeaderId::PCalledPartyId).or_else(of_request_uri)
-            }
-            DidSource::Diversion => of_header(HeaderId::Diversion).or_else(of_request_uri),
-        };
-        found.or(trunk.default_did)
     }
 }
 
@@ -332,42 +212,16 @@ impl Call {
     }
 
     /// Resumes hunting on behalf of a call that was admitted: only a call that dials is asked.
-    pub(super) fn admission(&self) -> Option<Admitted> {
+    pub(in crate::call::phase) fn admission(&self) -> Option<Admitted> {
         matches!(self.phase, Phase::Dialling(_)).then_some(Admitted(()))
     }
 
     /// A new Call-ID of ours: random, without an address in it.
-    pub(super) fn new_call_id(core: &mut Core) -> Box<str> {
+    pub(in crate::call::phase) fn new_call_id(core: &mut Core) -> Box<str> {
         let mut text = Vec::with_capacity(36);
         hex(u64::from(core.config.shard), 2, &mut text);
         hex(core.io.rng.next_u64(), 16, &mut text);
         hex(core.io.rng.next_u64(), 16, &mut text);
         String::from_utf8(text).unwrap_or_default().into_boxed_str()
-    }
-}
-
-/// The number in a URI's user part, in this trunk's form.
-fn number_of(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
-    let user = uri.unescaped_user();
-    let digits = user.split(';').next().unwrap_or_default();
-    read_dialled(digits, trunk.format_in).ok()
-}
-
-fn is_anonymous(from: &NameAddr<'_>) -> bool {
-    let user = from.uri.user.unwrap_or_default();
-    user.eq_ignore_ascii_case("anonymous")
-        || from.uri.host.eq_ignore_ascii_case("anonymous.invalid")
-        || user.eq_ignore_ascii_case("unavailable")
-}
-
-/// The texts by which Japanese networks tell why there is no number.
-fn class_of_display(display: Option<&str>) -> CallerClass {
-    let text = display.unwrap_or_default().trim().to_ascii_lowercase();
-    if text.starts_with("coin line") {
-        CallerClass::Payphone
-    } else if text.starts_with("unavailable") || text.starts_with("interaction with other") {
-        CallerClass::Unavailable
-    } else {
-        CallerClass::Withheld
     }
 }

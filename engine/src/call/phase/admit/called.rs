@@ -1,0 +1,118 @@
+//! Which DID is called, whose it is, and what rings for it.
+
+use std::sync::Arc;
+
+use crate::call::{Call, Source};
+use crate::cause::Cause;
+use crate::cdr::Direction;
+use crate::plan::{E164, read_dialled};
+use crate::route::{Branch, DidSource, Step, Strategy, Target, Trunk, Way};
+use crate::sip::syntax::{HeaderId, NameAddr, Start, Uri};
+
+use super::{Begin, Routed};
+
+/// RFC 3261 16.6 timer C bounds ringing; a number dialled by one of our phones rings as long.
+const OUTGOING_RING: std::time::Duration = std::time::Duration::from_secs(180);
+
+impl Begin<'_, '_> {
+    /// Which DID, whose, and what rings for it.
+    pub(super) fn route(&self, call: &mut Call) -> Result<Routed, Cause> {
+        let snapshot = call.routing.snapshot.clone();
+        let routed = match self.source {
+            Source::Trunk(at) => {
+                let trunk = snapshot.trunk(at);
+                call.record.trunk_in = Some(trunk.key.clone());
+                let called = self.called(trunk).ok_or(Cause::Unallocated)?;
+                call.record.did = Some(called);
+                let did = snapshot.did(called).ok_or(Cause::Unallocated)?;
+                call.record.customer = did.customer.clone();
+                did.takes_calls()?;
+                did.route.clone()
+            }
+            Source::Extension(at) => return self.route_outgoing(call, at),
+        };
+        if routed.is_empty() {
+            return Err(Cause::Absent);
+        }
+        let inside = routed
+            .iter()
+            .flat_map(|step| &step.branches)
+            .all(|branch| matches!(snapshot.way_of(&branch.target), Way::Extension(_)));
+        let direction = if inside { Direction::In } else { Direction::Forward };
+        Ok(Routed { direction, steps: routed })
+    }
+
+    /// A phone of ours calls another phone, a DID of ours, or a number outside.
+    fn route_outgoing(
+        &self,
+        call: &mut Call,
+        at: crate::route::ExtensionIx,
+    ) -> Result<Routed, Cause> {
+        let snapshot = call.routing.snapshot.clone();
+        let extension = snapshot.extension(at);
+        call.record.customer = extension.customer.clone();
+        call.record.did = extension.presented;
+        call.record.direction = Direction::Out;
+        let Start::Request { uri, .. } = self.msg.start() else { return Err(Cause::Protocol) };
+        let uri = Uri::parse(uri).map_err(|_| Cause::Protocol)?;
+        let user = uri.unescaped_user();
+        let single = |target, direction| Routed {
+            direction,
+            steps: Arc::from([Step {
+                group: None,
+                strategy: Strategy::Simultaneous,
+                branches: Box::from([Branch {
+                    target,
+                    delay: std::time::Duration::ZERO,
+                    ring: OUTGOING_RING,
+                }]),
+            }]),
+        };
+        if let Some(other) = snapshot.extension_of_user(&user)
+            && snapshot.extension(other).customer == extension.customer
+        {
+            return Ok(single(Target::Extension(other), Direction::In));
+        }
+        let number = read_dialled(&user, Default::default()).map_err(|_| Cause::Unallocated)?;
+        // A customer without a number of its own has none to present, so it calls nobody.
+        if extension.presented.is_none() {
+            return Err(Cause::Blocked);
+        }
+        if let Some(did) = snapshot.did(number) {
+            did.takes_calls()?;
+            return Ok(Routed { direction: Direction::Out, steps: did.route.clone() });
+        }
+        Ok(single(Target::Number(number), Direction::Out))
+    }
+
+    /// The number called, where this trunk puts it.
+    fn called(&self, trunk: &Trunk) -> Option<E164> {
+        let msg = self.msg;
+        let of_request_uri = || match msg.start() {
+            Start::Request { uri, .. } => {
+                Uri::parse(uri).ok().and_then(|uri| number_of(&uri, trunk))
+            }
+            Start::Response { .. } => None,
+        };
+        let of_header = |id| {
+            let first = msg.addresses(id).find_map(Result::ok);
+            first.and_then(|address: NameAddr<'_>| number_of(&address.uri, trunk))
+        };
+        let found = match trunk.did_source {
+            DidSource::RequestUri => of_request_uri(),
+            DidSource::To => of_header(HeaderId::To),
+            DidSource::PCalledPartyId => {
+                of_header(HeaderId::PCalledPartyId).or_else(of_request_uri)
+            }
+            DidSource::Diversion => of_header(HeaderId::Diversion).or_else(of_request_uri),
+        };
+        found.or(trunk.default_did)
+    }
+}
+
+/// The number in a URI's user part, in this trunk's form.
+pub(super) fn number_of(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
+    let user = uri.unescaped_user();
+    let digits = user.split(';').next().unwrap_or_default();
+    read_dialled(digits, trunk.format_in).ok()
+}

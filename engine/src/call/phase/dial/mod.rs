@@ -1,0 +1,124 @@
+//! Dialling: branches of the hunt become legs.
+
+mod invite;
+mod way;
+
+use crate::call::leg::Place;
+use crate::call::{Call, LegState, Phase};
+use crate::cause::{Cause, rank};
+use crate::cdr::EndedBy;
+use crate::core::Core;
+use crate::hunt::{Launch, Next};
+use crate::route::DiversionReason;
+use crate::timer::CallTimer;
+
+use super::admit::Admitted;
+
+impl Call {
+    /// Carries out what the hunt says, until somebody rings, waits, or nobody is left.
+    pub(in crate::call::phase) fn advance(
+        &mut self,
+        core: &mut Core,
+        next: Next,
+        admitted: &Admitted,
+    ) {
+        let mut next = next;
+        loop {
+            let launches = match next {
+                Next::Wait => return,
+                Next::Exhausted => return self.nobody_answered(core),
+                Next::Launch(launches) => launches,
+            };
+            let step = self.hunt_step();
+            let mut failed = 0;
+            for Launch { branch, after } in launches {
+                if !after.is_zero() {
+                    let timer = CallTimer::Launch { step, branch: branch as u16 };
+                    core.io.arm(after, self.timer(timer));
+                } else if let Err(cause) = self.dial(core, step, branch as u16, admitted) {
+                    self.note_failure(cause.status(), cause);
+                    failed += 1;
+                }
+            }
+            next = Next::Wait;
+            for _ in 0..failed {
+                if let Phase::Dialling(dialling) = &mut self.phase {
+                    match dialling.hunt.branch_over(usize::from(step)) {
+                        Next::Wait => {}
+                        more => next = more,
+                    }
+                }
+            }
+        }
+    }
+
+    fn hunt_step(&self) -> u16 {
+        match &self.phase {
+            Phase::Dialling(dialling) => dialling.hunt.step() as u16,
+            Phase::Talking(_) | Phase::Ended => u16::MAX,
+        }
+    }
+
+    /// The delay of a branch is over.
+    pub(crate) fn launch_due(&mut self, core: &mut Core, step: u16, branch: u16) {
+        let Some(admitted) = self.admission() else { return };
+        if self.hunt_step() != step {
+            return;
+        }
+        if let Err(cause) = self.dial(core, step, branch, &admitted) {
+            self.branch_failed(core, step, cause.status(), cause);
+        }
+    }
+
+    /// A branch is over: the hunt goes on.
+    pub(in crate::call::phase) fn branch_failed(
+        &mut self,
+        core: &mut Core,
+        step: u16,
+        status: u16,
+        cause: Cause,
+    ) {
+        self.note_failure(status, cause);
+        let Some(admitted) = self.admission() else { return };
+        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let next = dialling.hunt.branch_over(usize::from(step));
+        self.advance(core, next, &admitted);
+    }
+
+    /// Keeps the best failure for the caller (RFC 3261 16.7 (6)).
+    fn note_failure(&mut self, status: u16, cause: Cause) {
+        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        if dialling.best.is_none_or(|(best, _)| rank(status) < rank(best)) {
+            dialling.best = Some((status, cause));
+        }
+        dialling.reason = match cause {
+            Cause::Busy => DiversionReason::UserBusy,
+            Cause::NoAnswer => DiversionReason::NoAnswer,
+            _ => DiversionReason::Unavailable,
+        };
+    }
+
+    fn nobody_answered(&mut self, core: &mut Core) {
+        let Phase::Dialling(dialling) = &self.phase else { return };
+        let (status, cause) = dialling.best.unwrap_or((480, Cause::Absent));
+        let status = match status {
+            // A redirection is not followed, and a challenge is not for the caller.
+            300..=399 | 401 | 407 => Cause::Absent.status(),
+            // RFC 3261 16.7 (6): 503 would tell the caller to leave us alone; only our own
+            // lack of channels is one.
+            503 if cause != Cause::NoChannel => 500,
+            status => status,
+        };
+        self.end(core, cause, EndedBy::Callee, Some(status));
+    }
+
+    /// Whether another leg of the same branch could still answer: several phones of one
+    /// extension.
+    pub(in crate::call::phase) fn branch_still_rings(&self, place: Place) -> bool {
+        self.legs.iter().skip(1).any(|leg| {
+            leg.state == LegState::Calling
+                && leg.place.step == place.step
+                && leg.place.branch == place.branch
+        })
+    }
+}
