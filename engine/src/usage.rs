@@ -1,13 +1,18 @@
 //! Counters that many calls share: channels of trunks, concurrent calls of DIDs. One engine
 //! thread counts, so the counts are exact.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::Key;
 use crate::plan::E164;
 use crate::route::{Snapshot, TrunkIx};
+use crate::time::Timestamp;
+
+/// What the limit of calls per second is counted over.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A snapshot with the places of its trunks' counters, which outlive it.
 #[derive(Debug)]
@@ -37,11 +42,36 @@ pub(crate) struct Channel(TrunkSlot);
 #[must_use]
 pub(crate) struct DidCall(E164);
 
+/// Which way a call goes through a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// It comes in by it.
+    In,
+    /// It leaves by it: it may not take the channels kept for those that come in.
+    Out,
+}
+
+/// Why a trunk takes no call now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// Every channel is in use, or kept.
+    Full,
+    /// As many calls as it allows have begun within the last second.
+    TooFast,
+}
+
 #[derive(Debug)]
 struct TrunkUse {
     key: Key,
     in_use: u32,
     limit: u32,
+    /// Of the limit, channels that calls going out may not take.
+    reserved: u32,
+    /// Calls that may begin within any second, 0 unlimited.
+    rate: u32,
+    /// When the calls of the last second began, at most `rate` of them, oldest first. A log
+    /// and not a bucket: a bucket would let twice the rate begin within some seconds.
+    begun: VecDeque<Timestamp>,
     /// What was last reported.
     reported: Option<(u32, u32)>,
 }
@@ -65,23 +95,56 @@ impl Usage {
                 let slot = *self.by_key.entry(trunk.key.clone()).or_insert(next);
                 if slot == next {
                     let key = trunk.key.clone();
-                    self.trunks.push(TrunkUse { key, in_use: 0, limit: 0, reported: None });
+                    self.trunks.push(TrunkUse {
+                        key,
+                        in_use: 0,
+                        limit: 0,
+                        reserved: 0,
+                        rate: 0,
+                        begun: VecDeque::new(),
+                        reported: None,
+                    });
                 }
-                self.trunks[slot.0 as usize].limit = trunk.channels;
+                let counter = &mut self.trunks[slot.0 as usize];
+                counter.limit = trunk.channels;
+                counter.reserved = trunk.reserved_incoming;
+                counter.rate = trunk.max_calls_per_second;
                 slot
             })
             .collect();
         Arc::new(Routing { snapshot, slots })
     }
 
-    /// Takes a channel, if one is free.
-    pub(crate) fn take(&mut self, slot: TrunkSlot) -> Option<Channel> {
+    /// Takes a channel for a call that begins now.
+    ///
+    /// # Errors
+    /// None is free for this direction, or the trunk allows no more calls this second.
+    pub(crate) fn take(
+        &mut self,
+        slot: TrunkSlot,
+        bound: Bound,
+        now: Timestamp,
+    ) -> Result<Channel, NoRoom> {
         let trunk = &mut self.trunks[slot.0 as usize];
-        if trunk.limit != 0 && trunk.in_use >= trunk.limit {
-            return None;
+        let kept = match bound {
+            Bound::In => 0,
+            Bound::Out => trunk.reserved,
+        };
+        if trunk.limit != 0 && trunk.in_use.saturating_add(kept) >= trunk.limit {
+            return Err(NoRoom::Full);
+        }
+        if trunk.rate != 0 {
+            let rate = trunk.rate as usize;
+            while trunk.begun.front().is_some_and(|begun| now.since(*begun) >= SECOND) {
+                trunk.begun.pop_front();
+            }
+            if trunk.begun.len() >= rate {
+                return Err(NoRoom::TooFast);
+            }
+            trunk.begun.push_back(now);
         }
         trunk.in_use += 1;
-        Some(Channel(slot))
+        Ok(Channel(slot))
     }
 
     /// Gives a channel back.
@@ -124,5 +187,74 @@ impl Usage {
                 tell(Event::TrunkChannels { trunk, in_use, limit });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Provisioning, TrunkSpec};
+
+    fn usage(spec: TrunkSpec) -> (Usage, TrunkSlot) {
+        let sources = vec![crate::route::Source {
+            network: std::net::Ipv4Addr::LOCALHOST.into(),
+            prefix_len: 32,
+            port: None,
+        }];
+        let spec = TrunkSpec { id: "t".into(), sources, ..spec };
+        let office = Provisioning { trunks: vec![spec], ..Provisioning::default() };
+        let mut usage = Usage::default();
+        let routing = usage.install(Arc::new(Snapshot::compile(1, &office).unwrap()));
+        (usage, routing.slot(TrunkIx(0)))
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_micros(millis * 1000)
+    }
+
+    #[test]
+    fn no_second_has_more_beginnings_than_the_trunk_allows() {
+        let (mut usage, slot) =
+            usage(TrunkSpec { max_calls_per_second: 3, ..TrunkSpec::default() });
+        // (when, taken): four at once, then as places of the sliding second come free.
+        for (millis, taken) in [
+            (0, true),
+            (400, true),
+            (900, true),
+            (999, false),
+            (1000, true),
+            (1001, false),
+            (1400, true),
+            (1899, false),
+            (1900, true),
+        ] {
+            let found = usage.take(slot, Bound::In, at(millis));
+            assert_eq!(found.is_ok(), taken, "at {millis} ms");
+            match found {
+                Ok(channel) => usage.release(channel),
+                Err(why) => assert_eq!(why, NoRoom::TooFast),
+            }
+        }
+    }
+
+    #[test]
+    fn calls_going_out_leave_the_reserved_channels_to_those_coming_in() {
+        let terms = TrunkSpec { channels: 3, reserved_incoming: 1, ..TrunkSpec::default() };
+        let (mut usage, slot) = usage(terms);
+        let mut held = Vec::new();
+        for (bound, taken) in [
+            (Bound::Out, true),
+            (Bound::Out, true),
+            (Bound::Out, false),
+            (Bound::In, true),
+            (Bound::In, false),
+        ] {
+            let found = usage.take(slot, bound, at(0));
+            assert_eq!(found.is_ok(), taken, "{bound:?}");
+            held.extend(found);
+        }
+        assert_eq!(usage.in_use().0, 3);
+        held.into_iter().for_each(|channel| usage.release(channel));
+        assert_eq!(usage.in_use().0, 0);
     }
 }

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tensou_engine::plan::{NumberFormat, parse_e164};
+use tensou_engine::plan::parse_e164;
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, GroupSpec, IdentityPolicy,
-    MemberSpec, Provisioning, Snapshot, Strategy, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, Provisioning,
+    Snapshot, Strategy, TargetRef, TrunkSpec,
 };
 use tensou_engine::{
     CallResult, Cdr, Engine, EngineConfig, Flow, Input, Listener, ListenerId, MediaConfig, Now,
@@ -20,19 +20,10 @@ const CARRIER: &str = "192.0.2.2:5060";
 fn trunk(id: &str, peer: &str) -> TrunkSpec {
     TrunkSpec {
         id: id.to_owned(),
-        enabled: true,
         peers: vec![peer.parse().unwrap()],
-        sources: Vec::new(),
         channels: 23,
         prefixes: if id == "carrier" { Vec::new() } else { vec!["+8199".to_owned()] },
-        priority: 0,
-        format_in: NumberFormat::Auto,
-        format_out: NumberFormat::National,
-        did_source: DidSource::RequestUri,
-        default_did: None,
-        identity: IdentityPolicy::default(),
-        trusted: false,
-        nat: false,
+        ..TrunkSpec::default()
     }
 }
 
@@ -45,6 +36,7 @@ fn provisioning() -> Provisioning {
     let destination = |id: &str, number: &str| DestinationSpec {
         id: id.to_owned(),
         kind: DestinationKind::Number(parse_e164(number).unwrap()),
+        identity: Default::default(),
         trunk: None,
     };
     Provisioning {

@@ -4,80 +4,13 @@
 //! in a document is found and not ignored.
 
 mod record;
+mod trunk;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use record::{CdrLegRecord, CdrRecord, LegMediaRecord, MediaRecord};
-
-/// A SIP peer that brings or takes calls: a PRI gateway, a carrier, another PBX.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Trunk {
-    /// Id, chosen by the operator: letters, digits, `-` and `_`, at most 64.
-    pub id: String,
-    /// For people.
-    #[serde(default)]
-    pub name: String,
-    /// A disabled trunk neither brings nor takes calls; running ones go on.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-    /// Where calls leaving by it are sent, `host:port`, in order of preference.
-    #[serde(default)]
-    pub peers: Vec<String>,
-    /// Addresses or networks, besides the peers' own, that calls come from:
-    /// `192.0.2.7`, `192.0.2.7:5062`, `192.0.2.0/24`.
-    #[serde(default)]
-    pub sources: Vec<String>,
-    /// Channels in both directions together, 0 = unlimited. One INS1500 has 23.
-    #[serde(default)]
-    pub channels: u32,
-    /// Prefixes of E.164 numbers it carries (`+81`, `+819`); empty carries all.
-    #[serde(default)]
-    pub prefixes: Vec<String>,
-    /// Lower is tried first.
-    #[serde(default)]
-    pub priority: u32,
-    /// How it writes numbers: `auto`, `national`, `e164`, `e164_no_plus`.
-    #[serde(default = "auto")]
-    pub number_format_in: String,
-    /// How it wants them: `national`, `e164`, `e164_no_plus`.
-    #[serde(default = "national")]
-    pub number_format_out: String,
-    /// Where the DID is found: `ruri`, `to`, `p_called_party_id`, `diversion`.
-    #[serde(default = "ruri")]
-    pub did_source: String,
-    /// The DID meant when the called number is missing.
-    #[serde(default)]
-    pub default_did: Option<String>,
-    /// What leaves in identity headers.
-    #[serde(default)]
-    pub identity: Identity,
-    /// P-Asserted-Identity from it is believed.
-    #[serde(default)]
-    pub trusted: bool,
-    /// It is behind NAT: its media may come from elsewhere than its SDP says.
-    #[serde(default)]
-    pub nat: bool,
-}
-
-/// Identity headers of calls that leave by a trunk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Identity {
-    /// Whose number stands in From: `caller`, `did`, `none`.
-    pub from: String,
-    /// Whose number stands in P-Asserted-Identity: `caller`, `did`, `none`.
-    pub asserted: String,
-    /// Send Diversion with the DID and the reason.
-    pub diversion: bool,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Identity { from: "caller".into(), asserted: "did".into(), diversion: true }
-    }
-}
+pub use trunk::{DigitEdit, Digits, Identity, IdentityIn, Trunk};
 
 /// Who rents DIDs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -168,6 +101,9 @@ pub struct Destination {
     /// Trunk id it must leave by; none selects by prefix and priority.
     #[serde(default)]
     pub trunk: Option<String>,
+    /// Identity headers that it wants otherwise than its trunk has them.
+    #[serde(default)]
+    pub identity: Identity,
 }
 
 /// A hunt group.
@@ -304,18 +240,6 @@ pub struct Document {
 
 fn yes() -> bool {
     true
-}
-
-fn auto() -> String {
-    "auto".into()
-}
-
-fn national() -> String {
-    "national".into()
-}
-
-fn ruri() -> String {
-    "ruri".into()
 }
 
 fn month_end() -> u8 {

@@ -261,9 +261,10 @@ fn read<R: Resource>(row: &Row) -> Result<Versioned<R>, StoreError> {
             Kind::Integer(_) => row.int_or_null(at)?.map_or(Json::Null, Json::from),
             Kind::Flag => row.int_or_null(at)?.map_or(Json::Null, |flag| Json::from(flag != 0)),
             Kind::Text | Kind::Number => row.text_or_null(at)?.map_or(Json::Null, Json::from),
-            Kind::List(_) | Kind::Table(_) => {
-                serde_json::from_str(&row.text(at)?).map_err(unreadable::<R>)?
-            }
+            Kind::List(_) | Kind::Table(_) => match row.text_or_null(at)? {
+                Some(text) => serde_json::from_str(&text).map_err(unreadable::<R>)?,
+                None => Json::Null,
+            },
         };
         object.insert(field.name.to_owned(), value);
     }

@@ -57,26 +57,62 @@ const fn optional(name: &'static str, kind: Kind) -> Field {
 }
 
 const IDENTITY: &[Field] = &[
-    defaulted("from", Kind::Text),
-    defaulted("asserted", Kind::Text),
-    defaulted("diversion", Kind::Flag),
+    optional("from", Kind::Text),
+    optional("display", Kind::Text),
+    optional("asserted", Kind::Text),
+    optional("preferred", Kind::Text),
+    optional("remote_party_id", Kind::Text),
+    optional("privacy", Kind::Flag),
+    optional("diversion", Kind::Flag),
+    optional("history_info", Kind::Flag),
+];
+
+const IDENTITY_IN: &[Field] = &[
+    optional("display", Kind::Flag),
+    optional("asserted", Kind::Flag),
+    optional("remote_party_id", Kind::Flag),
+    optional("preferred", Kind::Flag),
+    optional("privacy", Kind::Flag),
+    optional("diversion", Kind::Flag),
+    optional("history_info", Kind::Flag),
+];
+
+const DIGIT_EDIT: &[Field] = &[defaulted("strip", Kind::Text), defaulted("add", Kind::Text)];
+
+const DIGITS: &[Field] = &[
+    optional("called_in", Kind::Table(DIGIT_EDIT)),
+    optional("caller_in", Kind::Table(DIGIT_EDIT)),
+    optional("called_out", Kind::Table(DIGIT_EDIT)),
+    optional("caller_out", Kind::Table(DIGIT_EDIT)),
 ];
 
 pub(crate) const TRUNK: &[Field] = &[
     required("id", Kind::Text),
     defaulted("name", Kind::Text),
     defaulted("enabled", Kind::Flag),
+    optional("profile", Kind::Text),
     defaulted("peers", Kind::List(&Kind::Text)),
     defaulted("sources", Kind::List(&Kind::Text)),
     defaulted("channels", Kind::Integer(ANY)),
+    defaulted("reserved_incoming", Kind::Integer(ANY)),
+    defaulted("max_calls_per_second", Kind::Integer(ANY)),
     defaulted("prefixes", Kind::List(&Kind::Text)),
     defaulted("priority", Kind::Integer(ANY)),
-    defaulted("number_format_in", Kind::Text),
-    defaulted("number_format_out", Kind::Text),
-    defaulted("did_source", Kind::Text),
+    optional("number_format_in", Kind::Text),
+    optional("number_format_out", Kind::Text),
+    defaulted("digits", Kind::Table(DIGITS)),
+    optional("number_uri_out", Kind::Text),
+    optional("did_source", Kind::Text),
     optional("default_did", Kind::Number),
+    optional("domain", Kind::Text),
     defaulted("identity", Kind::Table(IDENTITY)),
+    defaulted("identity_in", Kind::Table(IDENTITY_IN)),
     defaulted("trusted", Kind::Flag),
+    defaulted("passed_headers", Kind::List(&Kind::Text)),
+    optional("session_id", Kind::Flag),
+    optional("compact_headers", Kind::Flag),
+    optional("max_redirections", Kind::Integer(ANY)),
+    optional("codecs", Kind::List(&Kind::Text)),
     defaulted("nat", Kind::Flag),
 ];
 
@@ -112,6 +148,7 @@ pub(crate) const DESTINATION: &[Field] = &[
     optional("uri", Kind::Text),
     optional("extension", Kind::Text),
     optional("trunk", Kind::Text),
+    defaulted("identity", Kind::Table(IDENTITY)),
 ];
 
 const MEMBER: &[Field] = &[

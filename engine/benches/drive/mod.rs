@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tensou_engine::media::{MediaCommand, MediaEvent, SideCounters};
-use tensou_engine::plan::{E164, NumberFormat, parse_e164};
+use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, IdentityPolicy,
-    Provisioning, Snapshot, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, Provisioning, Snapshot, TargetRef,
+    TrunkSpec,
 };
 use tensou_engine::{
     Engine, EngineConfig, Flow, Input, Listener, ListenerId, MediaConfig, Now, Output, Timestamp,
@@ -34,19 +34,9 @@ pub(crate) fn did(at: usize) -> E164 {
 fn trunk(id: &str, peer: &str, prefix: &str) -> TrunkSpec {
     TrunkSpec {
         id: id.to_owned(),
-        enabled: true,
         peers: vec![peer.parse().unwrap()],
-        sources: Vec::new(),
-        channels: 0,
         prefixes: vec![prefix.to_owned()],
-        priority: 0,
-        format_in: NumberFormat::Auto,
-        format_out: NumberFormat::National,
-        did_source: DidSource::RequestUri,
-        default_did: None,
-        identity: IdentityPolicy::default(),
-        trusted: false,
-        nat: false,
+        ..TrunkSpec::default()
     }
 }
 
@@ -68,6 +58,7 @@ pub(crate) fn snapshot(dids: usize) -> Snapshot {
         destinations: vec![DestinationSpec {
             id: "sato".to_owned(),
             kind: DestinationKind::Number(parse_e164("09000001111").unwrap()),
+            identity: Default::default(),
             trunk: None,
         }],
         groups: Vec::new(),

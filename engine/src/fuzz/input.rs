@@ -8,10 +8,10 @@ use crate::config::{EngineConfig, Listener, MediaConfig, UnknownPeer};
 use crate::engine::Engine;
 use crate::input::{Flow, Input, ListenerId, OperatorCommand, Output, Transport};
 use crate::media::{MediaEvent, SessionId, SideCounters};
-use crate::plan::{E164, NumberFormat, parse_e164};
+use crate::plan::{E164, parse_e164};
 use crate::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, GroupSpec, IdentityPolicy,
-    MemberSpec, Provisioning, Snapshot, Strategy, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, Provisioning,
+    Snapshot, Strategy, TargetRef, TrunkSpec,
 };
 use crate::sip::syntax::{HeaderId, Message, Start};
 use crate::time::{Now, Timestamp, WallTime};
@@ -268,23 +268,15 @@ impl<'a> Run<'a> {
 fn office() -> Option<Provisioning> {
     let trunk = |id: &str, peer: u8, prefix: &str| TrunkSpec {
         id: id.to_owned(),
-        enabled: true,
         peers: vec![flow(peer).remote],
-        sources: Vec::new(),
         channels: if peer == 0 { 23 } else { 4 },
         prefixes: vec![prefix.to_owned()],
-        priority: 0,
-        format_in: NumberFormat::Auto,
-        format_out: NumberFormat::National,
-        did_source: DidSource::RequestUri,
-        default_did: None,
-        identity: IdentityPolicy::default(),
-        trusted: false,
-        nat: false,
+        ..TrunkSpec::default()
     };
     let person = |id: &str, number: E164| DestinationSpec {
         id: id.to_owned(),
         kind: DestinationKind::Number(number),
+        identity: Default::default(),
         trunk: None,
     };
     let member = |id: &str, delay: u64| MemberSpec {

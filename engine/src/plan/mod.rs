@@ -1,5 +1,7 @@
 //! Telephone numbers: one normal form inside, the peers' forms at the edges.
 
+mod form;
 mod number;
 
+pub use form::{DigitEdit, DigitEdits, UriForm};
 pub use number::{E164, NumberError, NumberFormat, parse_e164, read_dialled, write_number};

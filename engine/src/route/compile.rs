@@ -110,17 +110,32 @@ impl<'a> Compiler<'a> {
             let message = "a trunk needs a peer (to take calls) or a source (to bring them)";
             self.fault("trunk", &spec.id, "peers", message.to_owned());
         }
+        for (field, message) in super::terms::faults(spec) {
+            self.fault("trunk", &spec.id, field, message);
+        }
+        let boxed = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
         Trunk {
             key: Key::from(&*spec.id),
             enabled: spec.enabled,
             peers: spec.peers.clone(),
             channels: spec.channels,
+            reserved_incoming: spec.reserved_incoming,
+            max_calls_per_second: spec.max_calls_per_second,
             format_in: spec.format_in,
             format_out: spec.format_out,
+            digits: spec.digits.clone(),
+            uri_out: spec.uri_out,
             did_source: spec.did_source,
             default_did: spec.default_did,
+            domain: spec.domain.as_str().into(),
             identity: spec.identity,
+            identity_in: spec.identity_in,
             trusted: spec.trusted,
+            passed_headers: boxed(&spec.passed_headers),
+            session_id: spec.session_id,
+            compact_headers: spec.compact_headers,
+            max_redirections: spec.max_redirections,
+            codecs: boxed(&spec.codecs),
             nat: spec.nat,
         }
     }
@@ -187,7 +202,7 @@ impl<'a> Compiler<'a> {
                         Kind::Extension(self.extension("destination", &spec.id, "extension", user))
                     }
                 };
-                Destination { key: Key::from(&*spec.id), kind, trunk }
+                Destination { key: Key::from(&*spec.id), kind, identity: spec.identity, trunk }
             })
             .collect()
     }

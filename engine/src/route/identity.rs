@@ -192,6 +192,7 @@ mod tests {
             from: Presented::Caller,
             asserted: Presented::Caller,
             diversion: false,
+            ..policy()
         };
         assert_eq!(
             text(policy, &facts(withheld)),
@@ -201,8 +202,12 @@ mod tests {
 
     #[test]
     fn a_trunk_that_screens_numbers_sees_only_the_did() {
-        let policy =
-            IdentityPolicy { from: Presented::Did, asserted: Presented::None, diversion: false };
+        let policy = IdentityPolicy {
+            from: Presented::Did,
+            asserted: Presented::None,
+            diversion: false,
+            ..policy()
+        };
         assert_eq!(text(policy, &facts(shown())), "From: <sip:0311112222@pbx.example>\r\n");
     }
 

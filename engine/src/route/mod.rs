@@ -2,15 +2,18 @@
 
 mod compile;
 mod identity;
+mod policy;
 mod preview;
 mod provisioning;
 mod snapshot;
+mod terms;
 
 pub(crate) use identity::{CallFacts, DiversionReason, Identity};
+pub use policy::{IdentityOverride, IdentityPolicy, IdentityRead, Presented, ShownName};
 pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
 pub use provisioning::{
     CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
-    IdentityPolicy, MemberSpec, Presented, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
+    MAX_REDIRECTIONS, MemberSpec, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{Branch, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};

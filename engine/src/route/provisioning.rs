@@ -4,8 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::plan::{E164, NumberFormat};
+use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
+
+use super::{IdentityOverride, IdentityPolicy, IdentityRead};
 
 /// The whole provisioning of a node.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,10 @@ pub struct TrunkSpec {
     pub sources: Vec<Source>,
     /// Channels in both directions together; 0 is unlimited. One INS1500 has 23.
     pub channels: u32,
+    /// Of the channels, those kept for calls that come in by it.
+    pub reserved_incoming: u32,
+    /// Calls that begin within a second, in both directions together; 0 is unlimited.
+    pub max_calls_per_second: u32,
     /// Prefixes of E.164 numbers (with `+`) it carries; empty carries all.
     pub prefixes: Vec<String>,
     /// Lower is tried first among trunks whose longest prefixes are equal.
@@ -46,16 +52,72 @@ pub struct TrunkSpec {
     pub format_in: NumberFormat,
     /// How it wants them.
     pub format_out: NumberFormat,
+    /// Digits that it adds or wants added.
+    pub digits: DigitEdits,
+    /// The URI in which it wants numbers.
+    pub uri_out: UriForm,
     /// Where it puts the called DID.
     pub did_source: DidSource,
     /// The DID meant when the called number is missing (グローバル着信).
     pub default_did: Option<E164>,
+    /// The host in From and the other identity headers; empty: the engine's own domain.
+    pub domain: String,
     /// What leaves in identity headers.
     pub identity: IdentityPolicy,
-    /// P-Asserted-Identity from it is believed.
+    /// What is read in them when they come from it.
+    pub identity_in: IdentityRead,
+    /// What it says of callers is believed (RFC 3325 5).
     pub trusted: bool,
+    /// Further headers of its calls that pass to the callee, by name. `X-` and `P-` headers pass
+    /// from a trusted trunk only.
+    pub passed_headers: Vec<String>,
+    /// It gets a Session-ID (RFC 7989).
+    pub session_id: bool,
+    /// Header names are written to it in their compact form (RFC 3261 7.3.3).
+    pub compact_headers: bool,
+    /// A call that was redirected more often is refused as a loop.
+    pub max_redirections: u8,
+    /// Encodings that it knows, by name; others are not offered to it. Empty: all.
+    pub codecs: Vec<String>,
     /// Its media may come from elsewhere than its SDP says (it is behind NAT).
     pub nat: bool,
+}
+
+/// Redirections after which a call is taken for a loop, unless its trunk says otherwise: Japanese
+/// networks stop at 5 as well.
+pub const MAX_REDIRECTIONS: u8 = 5;
+
+impl Default for TrunkSpec {
+    /// An enabled trunk without a key, peers or sources, which writes numbers as Japanese UNIs do.
+    fn default() -> Self {
+        TrunkSpec {
+            id: String::new(),
+            enabled: true,
+            peers: Vec::new(),
+            sources: Vec::new(),
+            channels: 0,
+            reserved_incoming: 0,
+            max_calls_per_second: 0,
+            prefixes: Vec::new(),
+            priority: 0,
+            format_in: NumberFormat::Auto,
+            format_out: NumberFormat::National,
+            digits: DigitEdits::default(),
+            uri_out: UriForm::Sip,
+            did_source: DidSource::RequestUri,
+            default_did: None,
+            domain: String::new(),
+            identity: IdentityPolicy::default(),
+            identity_in: IdentityRead::default(),
+            trusted: false,
+            passed_headers: Vec::new(),
+            session_id: false,
+            compact_headers: false,
+            max_redirections: MAX_REDIRECTIONS,
+            codecs: Vec::new(),
+            nat: false,
+        }
+    }
 }
 
 /// An address or network that a trunk sends from.
@@ -81,42 +143,9 @@ pub enum DidSource {
     PCalledPartyId,
     /// Topmost `Diversion` (RFC 5806), else the Request-URI.
     Diversion,
-}
-
-/// Whose number stands in an identity header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Presented {
-    /// The header is not sent (for From: anonymous).
-    None,
-    /// The original caller.
-    #[default]
-    Caller,
-    /// The DID that was called, or that an extension presents.
-    Did,
-}
-
-/// Identity headers of calls that leave by a trunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdentityPolicy {
-    /// `From`. A withheld caller stays anonymous with `Privacy: id` (RFC 3323).
-    pub from: Presented,
-    /// `P-Asserted-Identity` (RFC 3325).
-    pub asserted: Presented,
-    /// `Diversion` with the DID and the reason (RFC 5806).
-    pub diversion: bool,
-}
-
-impl Default for IdentityPolicy {
-    fn default() -> Self {
-        IdentityPolicy { from: Presented::Caller, asserted: Presented::Did, diversion: true }
-    }
-}
-
-impl IdentityPolicy {
-    /// For phones of our own: the caller as it is, nothing asserted.
-    pub(crate) fn internal() -> Self {
-        IdentityPolicy { from: Presented::Caller, asserted: Presented::None, diversion: true }
-    }
+    /// The number that was called before the last redirection: the last but one entry of
+    /// `History-Info` (RFC 7044), else the Request-URI.
+    HistoryInfo,
 }
 
 /// Who rents DIDs.
@@ -189,6 +218,8 @@ pub struct DestinationSpec {
     pub id: String,
     /// What it is.
     pub kind: DestinationKind,
+    /// What it wants otherwise than its trunk's identity policy.
+    pub identity: IdentityOverride,
     /// Trunk key it must leave by; none selects by prefix and priority. For a SIP URI, the
     /// trunk whose identity policy and channels it uses, if any.
     pub trunk: Option<String>,

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use crate::cause::Cause;
 use crate::id::Key;
-use crate::plan::{E164, NumberFormat};
+use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
 
 use super::compile::compile;
-use super::{DidSource, Fault, IdentityPolicy, Provisioning, Source, Strategy};
+use super::{
+    DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, Provisioning, Source,
+    Strategy,
+};
 
 /// Position of a trunk in its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,17 +48,29 @@ pub struct Snapshot {
 
 /// A compiled trunk.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the writer of identity headers reads the new terms next")]
 pub(crate) struct Trunk {
     pub(crate) key: Key,
     pub(crate) enabled: bool,
     pub(crate) peers: Vec<SocketAddr>,
     pub(crate) channels: u32,
+    pub(crate) reserved_incoming: u32,
+    pub(crate) max_calls_per_second: u32,
     pub(crate) format_in: NumberFormat,
     pub(crate) format_out: NumberFormat,
+    pub(crate) digits: DigitEdits,
+    pub(crate) uri_out: UriForm,
     pub(crate) did_source: DidSource,
     pub(crate) default_did: Option<E164>,
+    pub(crate) domain: Box<str>,
     pub(crate) identity: IdentityPolicy,
+    pub(crate) identity_in: IdentityRead,
     pub(crate) trusted: bool,
+    pub(crate) passed_headers: Box<[Box<str>]>,
+    pub(crate) session_id: bool,
+    pub(crate) compact_headers: bool,
+    pub(crate) max_redirections: u8,
+    pub(crate) codecs: Box<[Box<str>]>,
     pub(crate) nat: bool,
 }
 
@@ -104,6 +119,7 @@ pub(crate) enum Target {
 pub(crate) struct Destination {
     pub(crate) key: Key,
     pub(crate) kind: Kind,
+    pub(crate) identity: IdentityOverride,
     pub(crate) trunk: Option<TrunkIx>,
 }
 
@@ -205,6 +221,14 @@ impl Snapshot {
                     Kind::Extension(at) => Way::Extension(*at),
                 }
             }
+        }
+    }
+
+    /// What `target` wants otherwise than its trunk's identity policy.
+    pub(crate) fn identity_of(&self, target: &Target) -> IdentityOverride {
+        match target {
+            Target::Destination(at) => self.destination(*at).identity,
+            Target::Extension(_) | Target::Number(_) => IdentityOverride::default(),
         }
     }
 

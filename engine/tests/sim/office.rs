@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tensou_engine::Secret;
-use tensou_engine::plan::{E164, NumberFormat, parse_e164};
+use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
-    IdentityPolicy, MemberSpec, Provisioning, Strategy, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, ExtensionSpec, GroupSpec, MemberSpec,
+    Provisioning, Strategy, TargetRef, TrunkSpec,
 };
 
 pub(crate) const ENGINE: &str = "192.0.2.10:5060";
@@ -48,19 +48,8 @@ pub(crate) fn phone_of(who: &str) -> &str {
 pub(crate) fn trunk(id: &str, peers: &[&str]) -> TrunkSpec {
     TrunkSpec {
         id: id.to_owned(),
-        enabled: true,
         peers: peers.iter().map(|peer| peer.parse().unwrap()).collect(),
-        sources: Vec::new(),
-        channels: 0,
-        prefixes: Vec::new(),
-        priority: 0,
-        format_in: NumberFormat::Auto,
-        format_out: NumberFormat::National,
-        did_source: DidSource::RequestUri,
-        default_did: None,
-        identity: IdentityPolicy::default(),
-        trusted: false,
-        nat: false,
+        ..TrunkSpec::default()
     }
 }
 
@@ -79,6 +68,7 @@ fn destination(who: &str) -> DestinationSpec {
     DestinationSpec {
         id: who.to_owned(),
         kind: DestinationKind::Number(number(phone_of(who))),
+        identity: Default::default(),
         trunk: (who == "kato").then(|| "narrow".to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 use tensou_engine::route::Fault;
 
 use super::*;
-use crate::model::{Did, Extension, Group, Member, Trunk};
+use crate::model::{Did, Extension, Group, Identity, Member, Trunk};
 use crate::shape::{DOCUMENT, Field, Kind};
 
 const OPERATOR: &str = include_str!("../../../examples/operator.toml");
@@ -184,7 +184,8 @@ fn defaults_of_left_out_fields_are_those_of_the_types() {
                 members = [{ ring = \"extension:e\" }]\n[[extensions]]\nuser = \"e\"\n";
     let document = parse_document(text, Format::Toml).unwrap();
     let trunk: &Trunk = &document.trunks[0];
-    assert!(trunk.enabled && trunk.identity.diversion && trunk.number_format_out == "national");
+    assert!(trunk.enabled && trunk.profile.is_none());
+    assert_eq!((&trunk.number_format_out, &trunk.identity), (&None, &Identity::default()));
     let did: &Did = &document.dids[0];
     assert_eq!((did.state.as_str(), did.max_calls), ("active", 0));
     let group: &Group = &document.groups[0];

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use tensou_engine::Secret;
-use tensou_engine::plan::NumberFormat;
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, Fault,
-    GroupSpec, IdentityPolicy, MemberSpec, Presented, Strategy, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, ExtensionSpec, Fault, GroupSpec,
+    MemberSpec, Strategy,
 };
 
-use super::draft::HostPort;
 use super::fields::Faults;
 use super::schedule;
-use crate::model::{Customer, Destination, Did, Extension, Group, Member, Schedule, Trunk};
+pub(crate) use super::trunk::trunk;
+use crate::model::{Customer, Destination, Did, Extension, Group, Member, Schedule};
 
 /// Most members of a hunt group: a call forks to all of them at once.
 const MAX_MEMBERS: usize = 100;
@@ -25,25 +24,6 @@ const MAX_LIST: usize = 256;
 /// Shorter passwords of extensions are found by the scanners that try every SIP port.
 const MIN_SECRET: usize = 8;
 
-const FORMATS_IN: &[(&str, NumberFormat)] = &[
-    ("auto", NumberFormat::Auto),
-    ("national", NumberFormat::National),
-    ("e164", NumberFormat::E164),
-    ("e164_no_plus", NumberFormat::E164NoPlus),
-];
-const FORMATS_OUT: &[(&str, NumberFormat)] = &[
-    ("national", NumberFormat::National),
-    ("e164", NumberFormat::E164),
-    ("e164_no_plus", NumberFormat::E164NoPlus),
-];
-const DID_SOURCES: &[(&str, DidSource)] = &[
-    ("ruri", DidSource::RequestUri),
-    ("to", DidSource::To),
-    ("p_called_party_id", DidSource::PCalledPartyId),
-    ("diversion", DidSource::Diversion),
-];
-const PRESENTED: &[(&str, Presented)] =
-    &[("caller", Presented::Caller), ("did", Presented::Did), ("none", Presented::None)];
 const STRATEGIES: &[(&str, Strategy)] =
     &[("simultaneous", Strategy::Simultaneous), ("sequential", Strategy::Sequential)];
 /// Only an active DID takes calls.
@@ -61,43 +41,6 @@ const CLOSING_DAYS: [u8; 6] = [5, 10, 15, 20, 25, 31];
 pub(crate) struct Converted<S> {
     pub(crate) spec: Option<S>,
     pub(crate) faults: Vec<Fault>,
-}
-
-pub(crate) fn trunk(row: &Trunk) -> Converted<(TrunkSpec, Vec<HostPort>)> {
-    let mut faults = Faults::of("trunk", &row.id);
-    faults.id("id", &row.id);
-    faults.line("name", &row.name);
-    let peers = each(&mut faults, "peers", &row.peers, |to, field, text| to.peer(field, text));
-    let sources =
-        each(&mut faults, "sources", &row.sources, |to, field, text| to.source(field, text));
-    each(&mut faults, "prefixes", &row.prefixes, prefix);
-    let format_in = faults.word("number_format_in", &row.number_format_in, FORMATS_IN);
-    let format_out = faults.word("number_format_out", &row.number_format_out, FORMATS_OUT);
-    let did_source = faults.word("did_source", &row.did_source, DID_SOURCES);
-    let default_did = faults.number_if("default_did", row.default_did.as_deref());
-    let from = faults.word("identity.from", &row.identity.from, PRESENTED);
-    let asserted = faults.word("identity.asserted", &row.identity.asserted, PRESENTED);
-    let spec = TrunkSpec {
-        id: row.id.clone(),
-        enabled: row.enabled,
-        peers: Vec::new(),
-        sources,
-        channels: row.channels,
-        prefixes: row.prefixes.clone(),
-        priority: row.priority,
-        format_in: format_in.unwrap_or_default(),
-        format_out: format_out.unwrap_or_default(),
-        did_source: did_source.unwrap_or_default(),
-        default_did,
-        identity: IdentityPolicy {
-            from: from.unwrap_or_default(),
-            asserted: asserted.unwrap_or_default(),
-            diversion: row.identity.diversion,
-        },
-        trusted: row.trusted,
-        nat: row.nat,
-    };
-    whole(faults, (spec, peers))
 }
 
 pub(crate) fn customer(row: &Customer) -> Converted<CustomerSpec> {
@@ -171,8 +114,10 @@ pub(crate) fn destination(row: &Destination) -> Converted<DestinationSpec> {
     if row.extension.is_some() && row.trunk.is_some() {
         faults.add("trunk", "an extension is rung directly, not by a trunk");
     }
+    let identity = super::trunk::identity(&mut faults, &row.identity);
     let Some(kind) = kind else { return Converted { spec: None, faults: faults.list } };
-    whole(faults, DestinationSpec { id: row.id.clone(), kind, trunk: row.trunk.clone() })
+    let trunk = row.trunk.clone();
+    whole(faults, DestinationSpec { id: row.id.clone(), kind, identity, trunk })
 }
 
 pub(crate) fn group(row: &Group) -> Converted<GroupSpec> {
@@ -239,7 +184,7 @@ pub(crate) fn schedule(row: &Schedule) -> Vec<Fault> {
 }
 
 /// Converts each text of a list; those that are none are named by their place.
-fn each<T>(
+pub(super) fn each<T>(
     faults: &mut Faults,
     field: &str,
     texts: &[String],
@@ -255,15 +200,6 @@ fn each<T>(
     values
 }
 
-fn prefix(faults: &mut Faults, field: &str, text: &str) -> Option<()> {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    let right = (1..=15).contains(&digits.len()) && digits.chars().all(|ch| ch.is_ascii_digit());
-    if !right {
-        faults.add(field, format!("\"{text}\" is no prefix of an E.164 number (+81, +8190)"));
-    }
-    right.then_some(())
-}
-
 /// Only what would damage the request it is copied into; the engine judges the rest.
 fn check_uri(faults: &mut Faults, uri: &str) {
     let scheme = uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
@@ -273,7 +209,7 @@ fn check_uri(faults: &mut Faults, uri: &str) {
     }
 }
 
-fn whole<S>(faults: Faults, spec: S) -> Converted<S> {
+pub(super) fn whole<S>(faults: Faults, spec: S) -> Converted<S> {
     let faults = faults.list;
     Converted { spec: faults.is_empty().then_some(spec), faults }
 }

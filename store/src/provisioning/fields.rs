@@ -1,6 +1,6 @@
 //! Field by field: text into values, with a fault for each that is none.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{Fault, Source, TargetRef};
@@ -84,6 +84,27 @@ impl Faults {
             self.add(field, unknown_word(text, &names));
         }
         found
+    }
+
+    /// One of a few words, where one is given.
+    pub(crate) fn word_if<T: Copy>(
+        &mut self,
+        field: &str,
+        text: &Option<String>,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        text.as_deref().and_then(|text| self.word(field, text, words))
+    }
+
+    /// A host name or address as it stands in a URI, where one is given.
+    pub(crate) fn host_if(&mut self, field: &str, text: Option<&str>) {
+        let Some(text) = text else { return };
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address =
+            bare.map_or(text.parse::<Ipv4Addr>().is_ok(), |it| it.parse::<Ipv6Addr>().is_ok());
+        if !address && !is_host_name(text) {
+            self.add(field, format!("\"{text}\" is no host name or address (ntt-east.ne.jp)"));
+        }
     }
 
     pub(crate) fn range(&mut self, field: &str, value: u32, range: std::ops::RangeInclusive<u32>) {

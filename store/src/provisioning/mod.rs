@@ -3,6 +3,8 @@
 pub(crate) mod convert;
 mod draft;
 mod fields;
+mod profile;
 mod schedule;
+mod trunk;
 
 pub use draft::{HostPort, Loaded, ProvisioningDraft};

@@ -65,7 +65,7 @@ async fn a_dry_run_judges_and_writes_nothing(bench: Bench) {
     assert_eq!(bench.store.export(true).await.unwrap(), Document::default());
     let revision = bench.store.revision().await.unwrap();
     let mut wrong = operator();
-    wrong.trunks[0].did_source = "header".into();
+    wrong.trunks[0].did_source = Some("header".into());
     let found = places(bench.store.import(&admin(), &wrong, true).await);
     assert_eq!(found, ["trunk ins1500-1 did_source"]);
     assert_eq!(bench.store.revision().await.unwrap(), revision);

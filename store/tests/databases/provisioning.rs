@@ -226,7 +226,7 @@ async fn every_fault_of_a_row_is_named_at_once(bench: Bench) {
         peers: vec!["192.0.2.300:5060".into(), "ok:5060".into()],
         sources: vec!["192.0.2.0/40".into()],
         prefixes: vec!["81".into()],
-        number_format_out: "nationl".into(),
+        number_format_out: Some("nationl".into()),
         default_did: Some("sales".into()),
         ..operator().trunks[0].clone()
     };

@@ -34,8 +34,12 @@ fn the_caller_is_shown_and_the_did_stands_behind_it() {
 #[test]
 fn a_trunk_that_wants_our_number_gets_the_did_alone() {
     let mut sim = Sim::with(|office| {
-        office.trunks[1].identity =
-            IdentityPolicy { from: Presented::Did, asserted: Presented::None, diversion: false };
+        office.trunks[1].identity = IdentityPolicy {
+            from: Presented::Did,
+            asserted: Presented::None,
+            diversion: false,
+            ..IdentityPolicy::default()
+        };
     });
     let told = called_with(&mut sim, |_| {});
     assert_eq!(before_tag(told.header("From")), "<sip:0311112224@pbx.example>");

@@ -105,8 +105,18 @@ impl Begin<'_, '_> {
                 of_header(HeaderId::PCalledPartyId).or_else(of_request_uri)
             }
             DidSource::Diversion => of_header(HeaderId::Diversion).or_else(of_request_uri),
+            DidSource::HistoryInfo => self.before_last_redirection(trunk).or_else(of_request_uri),
         };
         found.or(trunk.default_did)
+    }
+
+    /// RFC 7044 4.1: the last entry is where the request goes now, the one before it where it
+    /// was meant for.
+    fn before_last_redirection(&self, trunk: &Trunk) -> Option<E164> {
+        let entries: Vec<NameAddr<'_>> =
+            self.msg.addresses(HeaderId::HistoryInfo).flatten().collect();
+        let before = entries.len().checked_sub(2).and_then(|at| entries.get(at));
+        before.and_then(|entry| number_of(&entry.uri, trunk))
     }
 }
 

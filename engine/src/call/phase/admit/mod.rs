@@ -22,6 +22,7 @@ use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::token::{Tag, hex};
 use crate::sip::transaction::ServerHandle;
 use crate::timer::CallTimer;
+use crate::usage::{Bound, NoRoom};
 
 /// RFC 3261 8.1.1.6: hops of a request that names none.
 const MAX_FORWARDS: u8 = 70;
@@ -159,11 +160,15 @@ impl Call {
         // RFC 3261 16.3 (3): 483 at a request that may not go further.
         let hops = hops.checked_sub(1).ok_or(Cause::Loop)?;
         if let Source::Trunk(at) = self.source {
-            let Some(channel) = core.usage.take(self.routing.slot(at)) else {
+            let now = core.io.now.mono;
+            let channel = core.usage.take(self.routing.slot(at), Bound::In, now);
+            self.leg_mut(A).channel = Some(channel.map_err(|why| {
                 core.io.counters.refused_trunk_full += 1;
-                return Err(Cause::NoChannel);
-            };
-            self.leg_mut(A).channel = Some(channel);
+                match why {
+                    NoRoom::Full => Cause::NoChannel,
+                    NoRoom::TooFast => Cause::Overload,
+                }
+            })?);
         }
         self.enter_did(core)?;
         self.media = Some(Media::open(core)?);

@@ -12,7 +12,9 @@ use crate::event::Event;
 use crate::id::{Key, LegNumber};
 use crate::input::Flow;
 use crate::plan::NumberFormat;
-use crate::route::{CallFacts, DiversionReason, Identity, IdentityPolicy, TrunkIx};
+use crate::route::{
+    CallFacts, DiversionReason, Identity, IdentityOverride, IdentityPolicy, TrunkIx,
+};
 use crate::sip::dialog::Dialog;
 use crate::sip::token::Tag;
 use crate::timer::CallTimer;
@@ -24,6 +26,7 @@ use super::Admitted;
 pub(super) struct Route {
     pub(super) place: Place,
     pub(super) destination: Key,
+    pub(super) identity: IdentityOverride,
     pub(super) uri: String,
     pub(super) flow: Flow,
     pub(super) by_flow: bool,
@@ -53,6 +56,7 @@ impl Call {
             Some(trunk) => (trunk.identity, trunk.format_out, trunk.nat),
             None => (IdentityPolicy::internal(), NumberFormat::National, route.by_flow),
         };
+        let policy = policy.with(&route.identity);
         let identity = self.identity(policy);
         let dialog = self.leg_dialog(core, number, &route, &identity, format);
         let owner = self.owner(number);

@@ -12,6 +12,7 @@ use crate::plan::write_number;
 use crate::route::{Target, TrunkIx, Way};
 use crate::sip::dialog::address_of;
 use crate::sip::syntax::Uri;
+use crate::usage::Bound;
 
 use super::Admitted;
 use super::invite::Route;
@@ -66,6 +67,7 @@ impl Call {
                     let route = Route {
                         place,
                         destination: routing.snapshot.target_key(&target),
+                        identity: routing.snapshot.identity_of(&target),
                         uri,
                         flow,
                         by_flow: true,
@@ -101,7 +103,8 @@ impl Call {
             if !trunk.enabled {
                 continue;
             }
-            let Some(channel) = core.usage.take(routing.slot(at)) else {
+            let now = core.io.now.mono;
+            let Ok(channel) = core.usage.take(routing.slot(at), Bound::Out, now) else {
                 full = true;
                 continue;
             };
@@ -112,6 +115,7 @@ impl Call {
             let route = Route {
                 place: Place { attempt: attempt as u16, ..place },
                 destination: snapshot.target_key(target),
+                identity: snapshot.identity_of(target),
                 uri: format!("sip:{user}@{peer}"),
                 flow: Flow { listener, transport: Transport::Udp, remote: peer, connection: 0 },
                 by_flow: false,
@@ -157,7 +161,11 @@ impl Call {
     ) -> Result<(), Cause> {
         let routing = self.routing.clone();
         let channel = match trunk {
-            Some(at) => Some(core.usage.take(routing.slot(at)).ok_or(Cause::NoChannel)?),
+            Some(at) => {
+                let now = core.io.now.mono;
+                let channel = core.usage.take(routing.slot(at), Bound::Out, now);
+                Some(channel.map_err(|_| Cause::NoChannel)?)
+            }
             None => None,
         };
         let user = Uri::parse(uri).ok().and_then(|uri| uri.user.map(str::to_owned));
@@ -165,6 +173,7 @@ impl Call {
         let route = Route {
             place,
             destination: routing.snapshot.target_key(target),
+            identity: routing.snapshot.identity_of(target),
             uri: uri.to_owned(),
             flow: Flow { listener, transport: Transport::Udp, remote, connection: 0 },
             by_flow: false,
