@@ -44,6 +44,10 @@ const STATIC: [Codec<'static>; 9] = [
     fixed(34, "H263", 90_000),
 ];
 
+/// The speech among them (RFC 3551 6): these numbers mean what they mean, whatever an
+/// `a=rtpmap` may call them.
+const SPEECH: u64 = 1 | 1 << 3 | 1 << 4 | 1 << 8 | 1 << 9 | 1 << 15 | 1 << 18;
+
 const fn fixed(payload_type: u8, name: &'static str, clock: u32) -> Codec<'static> {
     Codec { payload_type, name, clock }
 }
@@ -70,6 +74,14 @@ impl<'a> Sdp<'a> {
             Some((name, clock)) => Some(Codec { payload_type: format.payload_type, name, clock }),
             None => STATIC.into_iter().find(|codec| codec.payload_type == format.payload_type),
         })
+    }
+
+    /// The payload types of a media line that carry sound by their number alone, as a set of
+    /// bits. Nearly every pair of phones has one in common, so that names need no reading.
+    fn static_speech(&self, media: usize) -> u64 {
+        let listed = self.media().get(media).map_or("", |media| media.formats);
+        let types = listed.split_ascii_whitespace().take(MAX_CODECS).filter_map(payload_type);
+        types.filter(|one| *one < 64).fold(0, |set, one| set | 1 << one) & SPEECH
     }
 
     /// One pass over the lines, for all formats.
@@ -100,6 +112,9 @@ pub fn codec_in_common(offer: &Sdp<'_>, answer: &Sdp<'_>) -> bool {
     };
     if is_fax(offer) || is_fax(answer) {
         return is_fax(offer) && is_fax(answer);
+    }
+    if offer.static_speech(offered) & answer.static_speech(answered) != 0 {
+        return true;
     }
     let mut speech = [None; MAX_CODECS];
     for (slot, codec) in speech.iter_mut().zip(offer.codecs(offered).filter(Codec::is_speech)) {

@@ -106,8 +106,8 @@ impl Media<'_> {
 #[derive(Clone, Debug)]
 pub struct Sdp<'a> {
     body: &'a [u8],
-    media: [Media<'a>; MAX_MEDIA],
-    count: usize,
+    /// At most [`MAX_MEDIA`].
+    media: Vec<Media<'a>>,
 }
 
 impl<'a> Sdp<'a> {
@@ -119,7 +119,7 @@ impl<'a> Sdp<'a> {
 
     /// The media lines in order.
     pub fn media(&self) -> &[Media<'a>] {
-        self.media.get(..self.count).unwrap_or_default()
+        &self.media
     }
 
     /// The position of the line that is relayed: the first speech or fax line that is not refused

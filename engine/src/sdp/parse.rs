@@ -46,6 +46,9 @@ pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = Result<Line<'_>, SdpErr
     })
 }
 
+/// Media lines that a telephone offers.
+const USUAL_MEDIA: usize = 2;
+
 /// What the session says for every media line that does not say it itself.
 #[derive(Clone, Copy, Default)]
 struct Level {
@@ -59,18 +62,6 @@ pub(super) enum Connection {
     Name,
 }
 
-const NO_MEDIA: Media<'static> = Media {
-    kind: "",
-    port: 0,
-    proto: "",
-    formats: "",
-    connection: None,
-    connection_is_name: false,
-    rtcp: None,
-    rtcp_mux: false,
-    direction: Direction::SendRecv,
-};
-
 /// Whether a body is free of NUL and of carriage returns inside a line, which RFC 4566 9 forbids
 /// and other parsers take for the end of a line or of everything.
 fn is_clean(body: &[u8]) -> bool {
@@ -82,9 +73,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
     if !is_clean(body) {
         return Err(SdpError::Line);
     }
-    let mut sdp = Sdp { body, media: [NO_MEDIA; MAX_MEDIA], count: 0 };
+    let mut sdp = Sdp { body, media: Vec::with_capacity(USUAL_MEDIA) };
     let mut session = Level::default();
-    let mut levels = [Level::default(); MAX_MEDIA];
+    let mut level = None;
     let mut lines = lines(body);
     match lines.next() {
         Some(Ok(Line { letter: b'v', value: b"0", .. })) => {}
@@ -93,26 +84,29 @@ pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
     for line in lines {
         let line = line?;
         if line.letter == b'm' {
-            let slot = sdp.media.get_mut(sdp.count).ok_or(SdpError::TooManyMedia)?;
-            *slot = media_line(line.value).ok_or(SdpError::Media)?;
-            sdp.count += 1;
+            if sdp.media.len() == MAX_MEDIA {
+                return Err(SdpError::TooManyMedia);
+            }
+            if let (Some(media), Some(level)) = (sdp.media.last_mut(), &level) {
+                inherit(media, level, &session);
+            }
+            sdp.media.push(media_line(line.value).ok_or(SdpError::Media)?);
+            level = Some(Level::default());
             continue;
         }
-        let current = sdp.count.checked_sub(1);
-        let level = current.and_then(|n| levels.get_mut(n)).unwrap_or(&mut session);
+        let level = level.as_mut().unwrap_or(&mut session);
         match line.letter {
             b'c' => {
                 let connection = connection(line.value).ok_or(SdpError::Connection)?;
                 level.connection.get_or_insert(connection);
             }
             b'a' => {
-                let media = current.and_then(|n| sdp.media.get_mut(n));
-                attribute(line.value, level, media)?;
+                attribute(line.value, level, sdp.media.last_mut())?;
             }
             _ => {}
         }
     }
-    for (media, level) in sdp.media.iter_mut().zip(&levels).take(sdp.count) {
+    if let (Some(media), Some(level)) = (sdp.media.last_mut(), &level) {
         inherit(media, level, &session);
     }
     Ok(sdp)
@@ -168,7 +162,11 @@ fn media_line(value: &[u8]) -> Option<Media<'_>> {
         port: number(port)?,
         proto,
         formats: std::str::from_utf8(formats).ok()?.trim(),
-        ..NO_MEDIA
+        connection: None,
+        connection_is_name: false,
+        rtcp: None,
+        rtcp_mux: false,
+        direction: Direction::SendRecv,
     })
 }
 

@@ -149,10 +149,20 @@ fn put_joined(buf: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// Appends a number in decimal digits.
-pub(crate) fn put_number(buf: &mut Vec<u8>, value: u64) {
-    if value >= 10 {
-        put_number(buf, value / 10);
+pub(crate) fn put_number(buf: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [b'0'; MAX_DIGITS];
+    let mut used = 0;
+    for slot in digits.iter_mut().rev() {
+        // The remainder is one digit.
+        *slot = b'0' + (value % 10) as u8;
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
     }
-    // The remainder is one digit.
-    buf.push(b'0' + (value % 10) as u8);
+    buf.extend_from_slice(digits.get(MAX_DIGITS - used..).unwrap_or_default());
 }
+
+/// Digits of the largest number of 64 bits.
+const MAX_DIGITS: usize = 20;
