@@ -20,6 +20,16 @@ pub enum Transport {
     Tls,
 }
 
+impl Transport {
+    /// The port of a SIP URI that names none (RFC 3261 19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+        }
+    }
+}
+
 /// A listener of ours, by its position in [`crate::EngineConfig::listeners`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub u16);

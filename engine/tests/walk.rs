@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tensou_engine::plan::parse_e164;
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, Provisioning,
-    Snapshot, Strategy, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, PeerSpec,
+    Provisioning, Snapshot, Strategy, TargetRef, TrunkSpec,
 };
 use tensou_engine::{
     CallResult, Cdr, Engine, EngineConfig, Flow, Input, Listener, ListenerId, MediaConfig, Now,
@@ -20,7 +20,7 @@ const CARRIER: &str = "192.0.2.2:5060";
 fn trunk(id: &str, peer: &str) -> TrunkSpec {
     TrunkSpec {
         id: id.to_owned(),
-        peers: vec![peer.parse().unwrap()],
+        peers: vec![PeerSpec::at(peer.parse().unwrap())],
         channels: 23,
         prefixes: if id == "carrier" { Vec::new() } else { vec!["+8199".to_owned()] },
         ..TrunkSpec::default()

@@ -12,7 +12,7 @@ use crate::references::{Reference, dangling, references};
 /// Refuses a provisioning that has any fault: documents that are wrong in themselves, references
 /// to nothing, and what the engine finds when it compiles the whole.
 pub(crate) fn judge(document: &Document, revision: u64) -> Result<(), StoreError> {
-    let (provisioning, mut faults) = ProvisioningDraft::of(document).with_stand_ins();
+    let (provisioning, mut faults) = ProvisioningDraft::of(document).unresolved();
     faults.extend(dangling(document));
     if let Err(found) = Snapshot::compile(revision, &provisioning) {
         // The engine does not see rows that could not be converted, so what it says of a

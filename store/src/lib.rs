@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use import::ImportReport;
 pub use listing::{Filter, Listing, MAX_PAGE, Page, Paged, Versioned};
 pub use people::{NewToken, NewUser, Session, Token, User, UserChange};
-pub use provisioning::{HostPort, Loaded, ProvisioningDraft};
+pub use provisioning::{Loaded, PeerName, ProvisioningDraft};
 pub use record_rows::{CdrFilter, CdrPage};
 pub use resource::Resource;
 pub use store::Store;

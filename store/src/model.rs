@@ -3,12 +3,14 @@
 //! References between documents are by id. Unknown fields are errors, so that a typing mistake
 //! in a document is found and not ignored.
 
+mod peer;
 mod record;
 mod trunk;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use peer::{Peer, PeerTable};
 pub use record::{CdrLegRecord, CdrRecord, LegMediaRecord, MediaRecord};
 pub use trunk::{DigitEdit, Digits, Identity, IdentityIn, Trunk};
 

@@ -207,7 +207,9 @@ impl<R: Resource> Select<R> {
             Kind::Number => {
                 parse_e164(value).map_or_else(|_| value.to_owned(), |it| it.to_string()).into()
             }
-            Kind::Text | Kind::List(_) | Kind::Table(_) => value.to_owned().into(),
+            Kind::Text | Kind::List(_) | Kind::Table(_) | Kind::TextOrTable(_) => {
+                value.to_owned().into()
+            }
         };
         self.and(format!("\"{name}\" = "), value);
         Ok(())
@@ -229,7 +231,8 @@ impl<R: Resource> Select<R> {
 }
 
 fn filterable(field: &Field) -> bool {
-    field.presence != Presence::Secret && !matches!(field.kind, Kind::List(_) | Kind::Table(_))
+    field.presence != Presence::Secret
+        && !matches!(field.kind, Kind::List(_) | Kind::Table(_) | Kind::TextOrTable(_))
 }
 
 fn names(fields: &[Field]) -> String {
@@ -261,7 +264,7 @@ fn read<R: Resource>(row: &Row) -> Result<Versioned<R>, StoreError> {
             Kind::Integer(_) => row.int_or_null(at)?.map_or(Json::Null, Json::from),
             Kind::Flag => row.int_or_null(at)?.map_or(Json::Null, |flag| Json::from(flag != 0)),
             Kind::Text | Kind::Number => row.text_or_null(at)?.map_or(Json::Null, Json::from),
-            Kind::List(_) | Kind::Table(_) => match row.text_or_null(at)? {
+            Kind::List(_) | Kind::Table(_) | Kind::TextOrTable(_) => match row.text_or_null(at)? {
                 Some(text) => serde_json::from_str(&text).map_err(unreadable::<R>)?,
                 None => Json::Null,
             },

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     List(&'static Kind),
     /// Stored as JSON text.
     Table(&'static [Field]),
+    /// A text for the usual case, a table for what it cannot say. Stored as JSON text.
+    TextOrTable(&'static [Field]),
 }
 
 /// One field.
@@ -86,12 +88,22 @@ const DIGITS: &[Field] = &[
     optional("caller_out", Kind::Table(DIGIT_EDIT)),
 ];
 
+const PEER: &[Field] = &[
+    required("host", Kind::Text),
+    optional("port", Kind::Integer(65_535)),
+    optional("transport", Kind::Text),
+    optional("priority", Kind::Integer(65_535)),
+    optional("weight", Kind::Integer(65_535)),
+];
+
 pub(crate) const TRUNK: &[Field] = &[
     required("id", Kind::Text),
     defaulted("name", Kind::Text),
     defaulted("enabled", Kind::Flag),
     optional("profile", Kind::Text),
-    defaulted("peers", Kind::List(&Kind::Text)),
+    defaulted("peers", Kind::List(&Kind::TextOrTable(PEER))),
+    optional("tls_name", Kind::Text),
+    optional("large_requests", Kind::Text),
     defaulted("sources", Kind::List(&Kind::Text)),
     defaulted("channels", Kind::Integer(ANY)),
     defaulted("reserved_incoming", Kind::Integer(ANY)),

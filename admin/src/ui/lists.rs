@@ -315,7 +315,8 @@ impl Shown for Trunk {
     fn cells(&self, with: &With<'_>) -> Vec<Cell> {
         let in_use = with.ui.app.board().trunk(&self.id).map_or(0, |usage| usage.in_use);
         let limit = limit(self.channels, with.t);
-        let peers = self.peers.iter().chain(&self.sources).cloned().collect();
+        let peers = self.peers.iter().map(ToString::to_string);
+        let peers = peers.chain(self.sources.iter().cloned()).collect();
         vec![
             Cell::strong(&self.name).with_sub(&self.id),
             enabled(self.enabled, with.t),

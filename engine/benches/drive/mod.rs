@@ -9,8 +9,8 @@ use std::time::Duration;
 use tensou_engine::media::{MediaCommand, MediaEvent, SideCounters};
 use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, Provisioning, Snapshot, TargetRef,
-    TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, PeerSpec, Provisioning, Snapshot,
+    TargetRef, TrunkSpec,
 };
 use tensou_engine::{
     Engine, EngineConfig, Flow, Input, Listener, ListenerId, MediaConfig, Now, Output, Timestamp,
@@ -34,7 +34,7 @@ pub(crate) fn did(at: usize) -> E164 {
 fn trunk(id: &str, peer: &str, prefix: &str) -> TrunkSpec {
     TrunkSpec {
         id: id.to_owned(),
-        peers: vec![peer.parse().unwrap()],
+        peers: vec![PeerSpec::at(peer.parse().unwrap())],
         prefixes: vec![prefix.to_owned()],
         ..TrunkSpec::default()
     }

@@ -10,8 +10,8 @@ use crate::input::{Flow, Input, ListenerId, OperatorCommand, Output, Transport};
 use crate::media::{MediaEvent, SessionId, SideCounters};
 use crate::plan::{E164, parse_e164};
 use crate::route::{
-    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, Provisioning,
-    Snapshot, Strategy, TargetRef, TrunkSpec,
+    CustomerSpec, DestinationKind, DestinationSpec, DidSpec, GroupSpec, MemberSpec, PeerSpec,
+    Provisioning, Snapshot, Strategy, TargetRef, TrunkSpec,
 };
 use crate::sip::syntax::{HeaderId, Message, Start};
 use crate::time::{Now, Timestamp, WallTime};
@@ -268,7 +268,7 @@ impl<'a> Run<'a> {
 fn office() -> Option<Provisioning> {
     let trunk = |id: &str, peer: u8, prefix: &str| TrunkSpec {
         id: id.to_owned(),
-        peers: vec![flow(peer).remote],
+        peers: vec![PeerSpec::at(flow(peer).remote)],
         channels: if peer == 0 { 23 } else { 4 },
         prefixes: vec![prefix.to_owned()],
         ..TrunkSpec::default()

@@ -13,8 +13,8 @@ use super::snapshot::{
     Step, Target, Trunk, TrunkIx,
 };
 use super::{
-    DestinationKind, Fault, GroupSpec, MemberSpec, Provisioning, Source, Strategy, TargetRef,
-    TrunkSpec,
+    DestinationKind, Fault, GroupSpec, MemberSpec, PeerSpec, Provisioning, Source, Strategy,
+    TargetRef, TrunkSpec,
 };
 
 /// Ring time of a route step that names one destination. A caller abroad waits no longer;
@@ -118,6 +118,7 @@ impl<'a> Compiler<'a> {
             key: Key::from(&*spec.id),
             enabled: spec.enabled,
             peers: spec.peers.clone(),
+            targets: addresses(spec).collect(),
             channels: spec.channels,
             reserved_incoming: spec.reserved_incoming,
             max_calls_per_second: spec.max_calls_per_second,
@@ -357,8 +358,8 @@ impl<'a> Compiler<'a> {
         let mut exact = HashMap::new();
         let mut networks: Vec<(Source, TrunkIx)> = Vec::new();
         for (at, spec) in index(&from.trunks) {
-            for peer in &spec.peers {
-                if let Some(TrunkIx(other)) = exact.insert(canonical(*peer), TrunkIx(at))
+            for peer in addresses(spec) {
+                if let Some(TrunkIx(other)) = exact.insert(canonical(peer), TrunkIx(at))
                     && other != at
                 {
                     let other = &from.trunks[other as usize].id;
@@ -380,7 +381,7 @@ impl<'a> Compiler<'a> {
         networks.sort_by_key(|(one, _)| (one.port.is_none(), u8::MAX - one.prefix_len));
         let mut implied: BTreeMap<_, Option<TrunkIx>> = BTreeMap::new();
         for (at, spec) in index(&from.trunks) {
-            for peer in &spec.peers {
+            for peer in addresses(spec) {
                 implied
                     .entry(peer.ip().to_canonical())
                     .and_modify(|one| *one = one.filter(|one| one.0 == at))
@@ -435,6 +436,11 @@ impl<'a> Compiler<'a> {
             }
         }
     }
+}
+
+/// Addresses that calls leaving by a trunk may go to, as far as they are known beforehand.
+fn addresses(spec: &TrunkSpec) -> impl Iterator<Item = SocketAddr> + '_ {
+    spec.peers.iter().filter_map(PeerSpec::address).chain(spec.peer_addresses.iter().copied())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

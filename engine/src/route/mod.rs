@@ -2,6 +2,7 @@
 
 mod compile;
 mod identity;
+mod peer;
 mod policy;
 mod preview;
 mod provisioning;
@@ -9,6 +10,7 @@ mod snapshot;
 mod terms;
 
 pub(crate) use identity::{CallFacts, DiversionReason, Identity};
+pub use peer::{LargeRequests, PeerHost, PeerSpec};
 pub use policy::{IdentityOverride, IdentityPolicy, IdentityRead, Presented, ShownName};
 pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
 pub use provisioning::{

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
 
+use super::peer::{LargeRequests, PeerSpec};
 use super::{IdentityOverride, IdentityPolicy, IdentityRead};
 
 /// The whole provisioning of a node.
@@ -33,11 +34,19 @@ pub struct TrunkSpec {
     pub id: String,
     /// A disabled trunk neither brings nor takes calls; running ones go on.
     pub enabled: bool,
-    /// Where calls leaving by it are sent: the first, then the next when it fails.
+    /// Where calls leaving by it are sent, by priority and weight; the next when one fails.
     /// Empty for a trunk that only brings calls.
-    pub peers: Vec<SocketAddr>,
+    pub peers: Vec<PeerSpec>,
+    /// Addresses that its peers' names had when this provisioning was loaded: calls from there
+    /// are its own.
+    pub peer_addresses: Vec<SocketAddr>,
     /// Networks, besides the peers' own addresses, that calls from it come from.
     pub sources: Vec<Source>,
+    /// Name in its TLS certificate (RFC 5922). Who shows it is this trunk, from wherever; its
+    /// peers' addresses alone are then not enough.
+    pub tls_name: Option<String>,
+    /// How a request that is too large for a datagram reaches it.
+    pub large_requests: LargeRequests,
     /// Channels in both directions together; 0 is unlimited. One INS1500 has 23.
     pub channels: u32,
     /// Of the channels, those kept for calls that come in by it.
@@ -94,6 +103,9 @@ impl Default for TrunkSpec {
             id: String::new(),
             enabled: true,
             peers: Vec::new(),
+            peer_addresses: Vec::new(),
+            tls_name: None,
+            large_requests: LargeRequests::Tcp,
             sources: Vec::new(),
             channels: 0,
             reserved_incoming: 0,

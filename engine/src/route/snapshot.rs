@@ -12,8 +12,8 @@ use crate::secret::Secret;
 
 use super::compile::compile;
 use super::{
-    DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, Provisioning, Source,
-    Strategy,
+    DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, PeerSpec, Provisioning,
+    Source, Strategy,
 };
 
 /// Position of a trunk in its snapshot.
@@ -52,7 +52,9 @@ pub struct Snapshot {
 pub(crate) struct Trunk {
     pub(crate) key: Key,
     pub(crate) enabled: bool,
-    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) peers: Vec<PeerSpec>,
+    /// Where its peers are.
+    pub(crate) targets: Vec<SocketAddr>,
     pub(crate) channels: u32,
     pub(crate) reserved_incoming: u32,
     pub(crate) max_calls_per_second: u32,

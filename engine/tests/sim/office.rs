@@ -6,7 +6,7 @@ use tensou_engine::Secret;
 use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{
     CustomerSpec, DestinationKind, DestinationSpec, DidSpec, ExtensionSpec, GroupSpec, MemberSpec,
-    Provisioning, Strategy, TargetRef, TrunkSpec,
+    PeerSpec, Provisioning, Strategy, TargetRef, TrunkSpec,
 };
 
 pub(crate) const ENGINE: &str = "192.0.2.10:5060";
@@ -45,12 +45,17 @@ pub(crate) fn phone_of(who: &str) -> &str {
     }
 }
 
+/// Peers in order of preference.
+fn ordered_peers(peers: &[&str]) -> Vec<PeerSpec> {
+    let peer = |(priority, text): (u16, &&str)| PeerSpec {
+        priority,
+        ..PeerSpec::at(text.parse().unwrap())
+    };
+    (0..).zip(peers).map(peer).collect()
+}
+
 pub(crate) fn trunk(id: &str, peers: &[&str]) -> TrunkSpec {
-    TrunkSpec {
-        id: id.to_owned(),
-        peers: peers.iter().map(|peer| peer.parse().unwrap()).collect(),
-        ..TrunkSpec::default()
-    }
+    TrunkSpec { id: id.to_owned(), peers: ordered_peers(peers), ..TrunkSpec::default() }
 }
 
 fn did(digits: &str, route: TargetRef) -> DidSpec {

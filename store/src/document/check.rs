@@ -181,7 +181,9 @@ impl Check {
 
     fn value(&mut self, node: &Node, kind: Kind, path: &str) -> Json {
         match (kind, &node.value) {
-            (Kind::Text | Kind::Number, Value::Text(text)) => Json::from(text.as_str()),
+            (Kind::Text | Kind::Number | Kind::TextOrTable(_), Value::Text(text)) => {
+                Json::from(text.as_str())
+            }
             (Kind::Flag, Value::Flag(flag)) => Json::from(*flag),
             (Kind::Integer(max), Value::Integer(number)) => {
                 match number.and_then(|number| u32::try_from(number).ok()) {
@@ -196,7 +198,9 @@ impl Check {
                 let items = items.iter().enumerate();
                 items.map(|(at, item)| self.value(item, *of, &format!("{path}[{at}]"))).collect()
             }
-            (Kind::Table(fields), Value::Table(_)) => self.table(node, fields, path),
+            (Kind::Table(fields) | Kind::TextOrTable(fields), Value::Table(_)) => {
+                self.table(node, fields, path)
+            }
             (kind, _) => {
                 self.wrong(node, expected(kind), path);
                 Json::Null
@@ -219,6 +223,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::List(Kind::Table(_)) => "a list of tables",
         Kind::List(_) => "a list",
         Kind::Table(_) => "a table",
+        Kind::TextOrTable(_) => "a text in quotes or a table",
     }
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::peer::Peer;
+
 /// A SIP peer that brings or takes calls: a PRI gateway, a carrier, another PBX.
 ///
 /// Fields that are left out are as the profile has them, else as said at each.
@@ -21,9 +23,18 @@ pub struct Trunk {
     /// fields below that are left out.
     #[serde(default)]
     pub profile: Option<String>,
-    /// Where calls leaving by it are sent, `host:port`, in order of preference.
+    /// Where calls leaving by it are sent, in order of preference: `host:port`,
+    /// `sip:host;transport=tcp`, or a table with priority and weight.
     #[serde(default)]
-    pub peers: Vec<String>,
+    pub peers: Vec<Peer>,
+    /// Name in its TLS certificate: who shows it is this trunk, from whatever address; who does
+    /// not is none, but for the sources.
+    #[serde(default)]
+    pub tls_name: Option<String>,
+    /// How a request too large for a datagram (1,300 bytes, RFC 3261 18.1.1) reaches it: `tcp`
+    /// (default), with UDP where that fails, or `udp`.
+    #[serde(default)]
+    pub large_requests: Option<String>,
     /// Addresses or networks, besides the peers' own, that calls come from:
     /// `192.0.2.7`, `192.0.2.7:5062`, `192.0.2.0/24`.
     #[serde(default)]

@@ -1,11 +1,12 @@
 //! A provisioning whose trunks still name hosts, and how it is loaded.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tensou_engine::route::{Fault, Provisioning};
+use tensou_engine::Transport;
+use tensou_engine::route::{Fault, PeerHost, PeerSpec, Provisioning};
 
 use super::convert;
 use crate::error::StoreError;
@@ -16,28 +17,31 @@ use crate::store::Store;
 /// A slow name server must not hold back a change for the trunks that need none.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where a peer is.
+/// A peer that is a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HostPort {
-    /// Written as an address.
-    Address(SocketAddr),
-    /// A name to be looked up.
-    Name {
-        /// Host name.
-        host: String,
-        /// UDP port.
-        port: u16,
-    },
+pub struct PeerName {
+    /// Host name.
+    pub host: String,
+    /// Its port, when one is written.
+    pub port: Option<u16>,
+    /// Its transport, when one is written.
+    pub transport: Option<Transport>,
+}
+
+impl PeerName {
+    /// The port to use when DNS names none.
+    pub fn port_or_default(&self) -> u16 {
+        let transport = self.transport.unwrap_or(Transport::Udp);
+        self.port.unwrap_or(transport.default_port())
+    }
 }
 
 /// The provisioning with host names not yet looked up.
 #[derive(Clone, Debug, Default)]
 pub struct ProvisioningDraft {
-    /// Trunks without their peers, and everything else complete. Rows that could not be
+    /// Complete but for the addresses of trunks' peers that are names. Rows that could not be
     /// converted are missing and stand in the faults.
     provisioning: Provisioning,
-    /// Peers of each trunk, in the order of `provisioning.trunks`.
-    peers: Vec<Vec<HostPort>>,
     faults: Vec<Fault>,
 }
 
@@ -58,16 +62,9 @@ impl ProvisioningDraft {
     /// [`ProvisioningDraft::faults`].
     pub fn of(document: &Document) -> Self {
         let mut draft = ProvisioningDraft::default();
-        for row in &document.trunks {
-            let converted = convert::trunk(row);
-            draft.faults.extend(converted.faults);
-            if let Some((spec, peers)) = converted.spec {
-                draft.provisioning.trunks.push(spec);
-                draft.peers.push(peers);
-            }
-        }
         let faults = &mut draft.faults;
         let to = &mut draft.provisioning;
+        take(&document.trunks, convert::trunk, &mut to.trunks, faults);
         take(&document.customers, convert::customer, &mut to.customers, faults);
         take(&document.dids, convert::did, &mut to.dids, faults);
         take(&document.destinations, convert::destination, &mut to.destinations, faults);
@@ -82,62 +79,58 @@ impl ProvisioningDraft {
         &self.faults
     }
 
-    /// The host names to be looked up, each once.
-    pub fn names(&self) -> Vec<(&str, u16)> {
-        let names = self.peers.iter().flatten().filter_map(|peer| match peer {
-            HostPort::Name { host, port } => Some((host.as_str(), *port)),
-            HostPort::Address(_) => None,
-        });
-        let mut names: Vec<(&str, u16)> = names.collect();
+    /// The peers to be looked up, each once.
+    pub fn names(&self) -> Vec<PeerName> {
+        let peers = self.provisioning.trunks.iter().flat_map(|trunk| &trunk.peers);
+        let mut names: Vec<PeerName> = peers.filter_map(PeerName::of).collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// Puts addresses in the place of names: `lookup` returns those of a name, in order of
-    /// preference. A name without any is a fault of its trunk; its other peers stay.
+    /// Notes the addresses of names, so that calls from there are known: `lookup` returns those
+    /// of a name. A name without any is a fault of its trunk; its other peers stay.
     pub fn resolve(
         self,
-        mut lookup: impl FnMut(&str, u16) -> Vec<SocketAddr>,
+        mut lookup: impl FnMut(&PeerName) -> Vec<SocketAddr>,
     ) -> (Provisioning, Vec<Fault>) {
-        let ProvisioningDraft { mut provisioning, peers, mut faults } = self;
-        for (trunk, peers) in provisioning.trunks.iter_mut().zip(peers) {
-            for (at, peer) in peers.into_iter().enumerate() {
-                let found = match peer {
-                    HostPort::Address(address) => vec![address],
-                    HostPort::Name { host, port } => {
-                        let found = lookup(&host, port);
-                        if found.is_empty() {
-                            faults.push(Fault {
-                                kind: "trunk",
-                                key: trunk.id.clone(),
-                                field: format!("peers[{at}]"),
-                                message: format!("the host name {host} has no address now"),
-                            });
-                        }
-                        found
+        let ProvisioningDraft { mut provisioning, mut faults } = self;
+        for trunk in &mut provisioning.trunks {
+            for (at, peer) in trunk.peers.iter().enumerate() {
+                let Some(name) = PeerName::of(peer) else { continue };
+                let found = lookup(&name);
+                if found.is_empty() {
+                    faults.push(Fault {
+                        kind: "trunk",
+                        key: trunk.id.clone(),
+                        field: format!("peers[{at}]"),
+                        message: format!("the host name {} has no address now", name.host),
+                    });
+                }
+                for address in found {
+                    if !trunk.peer_addresses.contains(&address) {
+                        trunk.peer_addresses.push(address);
                     }
-                };
-                let new = found.into_iter().filter(|address| !trunk.peers.contains(address));
-                let new: Vec<SocketAddr> = new.collect();
-                trunk.peers.extend(new);
+                }
             }
         }
         (provisioning, faults)
     }
 
-    /// For judging a change: whether a name is found now is no matter of its correctness, so
-    /// each stands as an address of its own from the discard-only block (RFC 6666), which no
-    /// peer has.
-    pub(crate) fn with_stand_ins(self) -> (Provisioning, Vec<Fault>) {
-        let names = self.names().into_iter().enumerate();
-        let names: BTreeMap<(String, u16), u16> = names
-            .map(|(at, (host, port))| ((host.to_owned(), port), at.try_into().unwrap_or(u16::MAX)))
-            .collect();
-        self.resolve(|host, port| {
-            let at = names.get(&(host.to_owned(), port)).copied().unwrap_or(u16::MAX);
-            vec![SocketAddr::from((Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, at), port))]
-        })
+    /// For judging a change: whether a name is found now is no matter of its correctness.
+    pub(crate) fn unresolved(self) -> (Provisioning, Vec<Fault>) {
+        (self.provisioning, self.faults)
+    }
+}
+
+impl PeerName {
+    fn of(peer: &PeerSpec) -> Option<PeerName> {
+        match &peer.host {
+            PeerHost::Name(host) => {
+                Some(PeerName { host: host.clone(), port: peer.port, transport: peer.transport })
+            }
+            PeerHost::Address(_) => None,
+        }
     }
 }
 
@@ -149,12 +142,11 @@ impl Store {
     /// [`StoreError::Database`] when the database fails.
     pub async fn provisioning(&self) -> Result<Loaded, StoreError> {
         let (revision, draft) = self.draft().await?;
-        let names: Vec<(String, u16)> =
-            draft.names().into_iter().map(|(host, port)| (host.to_owned(), port)).collect();
-        let lookups = names.iter().map(|(host, port)| look_up(host, *port));
+        let names = draft.names();
+        let lookups = names.iter().map(|name| look_up(&name.host, name.port_or_default()));
         let found: BTreeMap<_, _> = names.iter().zip(join_all(lookups).await).collect();
-        let (provisioning, faults) = draft
-            .resolve(|host, port| found.get(&(host.to_owned(), port)).cloned().unwrap_or_default());
+        let (provisioning, faults) =
+            draft.resolve(|name| found.get(name).cloned().unwrap_or_default());
         Ok(Loaded { revision, provisioning, faults })
     }
 

@@ -5,15 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::route::{Fault, Source, TargetRef};
 
-use super::draft::HostPort;
+use super::peers::is_host_name;
 use crate::nearest::nearest;
 
 /// Longest id.
 const MAX_ID: usize = 64;
 /// Longest free text, a note; names fit well below.
 const MAX_TEXT: usize = 4000;
-/// The port of SIP over UDP and TCP, RFC 3261 19.1.2.
-const SIP_PORT: u16 = 5060;
 
 /// Collects the faults of one document.
 pub(crate) struct Faults {
@@ -126,18 +124,6 @@ impl Faults {
         target
     }
 
-    /// `host:port`, the host a name or an address, the port 5060 when left out.
-    pub(crate) fn peer(&mut self, field: &str, text: &str) -> Option<HostPort> {
-        let peer = host_port(text);
-        if peer.is_none() {
-            self.add(
-                field,
-                format!("\"{text}\" is no host:port (192.0.2.7:5060, [2001:db8::7]:5060, sip.example.jp:5060)"),
-            );
-        }
-        peer
-    }
-
     /// An address, an address with port, or a network.
     pub(crate) fn source(&mut self, field: &str, text: &str) -> Option<Source> {
         let source = source(text);
@@ -157,35 +143,6 @@ impl Faults {
 pub(crate) fn unknown_word(text: &str, known: &[&str]) -> String {
     let hint = nearest(text, known).map(|word| format!("; did you mean {word}?"));
     format!("\"{text}\" is none of {}{}", known.join(", "), hint.unwrap_or_default())
-}
-
-fn host_port(text: &str) -> Option<HostPort> {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Some(HostPort::Address(address)).filter(|_| address.port() != 0);
-    }
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return Some(HostPort::Address(SocketAddr::new(address, SIP_PORT)));
-    }
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
-        None => (text, SIP_PORT),
-    };
-    is_host_name(host).then(|| HostPort::Name { host: host.to_owned(), port })
-}
-
-/// RFC 1123 2.1. A last label of digits only is an address with a typing error, never a name.
-fn is_host_name(host: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|ch| ch.is_ascii_alphanumeric() || ch == '-')
-    };
-    let name = host.strip_suffix('.').unwrap_or(host);
-    let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253 && name.split('.').all(label) && !last.chars().all(|ch| ch.is_ascii_digit())
 }
 
 fn source(text: &str) -> Option<Source> {
@@ -214,24 +171,6 @@ fn width(address: IpAddr) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_peer_is_an_address_or_a_name_with_5060_when_no_port_is_given() {
-        let address = |text: &str| Some(HostPort::Address(text.parse().unwrap()));
-        let name = |host: &str, port| Some(HostPort::Name { host: host.into(), port });
-        assert_eq!(host_port("192.0.2.7:5062"), address("192.0.2.7:5062"));
-        assert_eq!(host_port("192.0.2.7"), address("192.0.2.7:5060"));
-        assert_eq!(host_port("[2001:db8::7]:5062"), address("[2001:db8::7]:5062"));
-        assert_eq!(host_port("[2001:db8::7]"), address("[2001:db8::7]:5060"));
-        assert_eq!(host_port("sip.example.jp:5080"), name("sip.example.jp", 5080));
-        assert_eq!(host_port("gateway"), name("gateway", 5060));
-        for wrong in ["", ":5060", "192.0.2.300:5060", "192.0.2:5060", "a b:1", "host:", "host:0"] {
-            assert_eq!(host_port(wrong), None, "{wrong}");
-        }
-        for wrong in ["host:70000", "-a.jp", "192.0.2.7:0", "sip:host:5060"] {
-            assert_eq!(host_port(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn a_source_is_an_address_with_or_without_port_or_a_network() {

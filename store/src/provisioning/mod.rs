@@ -3,8 +3,9 @@
 pub(crate) mod convert;
 mod draft;
 mod fields;
+mod peers;
 mod profile;
 mod schedule;
 mod trunk;
 
-pub use draft::{HostPort, Loaded, ProvisioningDraft};
+pub use draft::{Loaded, PeerName, ProvisioningDraft};

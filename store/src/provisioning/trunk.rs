@@ -2,14 +2,13 @@
 
 use tensou_engine::plan::{DigitEdit, DigitEdits, NumberFormat, UriForm};
 use tensou_engine::route::{
-    DidSource, IdentityOverride, IdentityPolicy, IdentityRead, MAX_REDIRECTIONS, Presented,
-    ShownName, TrunkSpec,
+    DidSource, IdentityOverride, IdentityPolicy, IdentityRead, LargeRequests, MAX_REDIRECTIONS,
+    Presented, ShownName, TrunkSpec,
 };
 
 use super::convert::{Converted, each, whole};
-use super::draft::HostPort;
 use super::fields::{Faults, unknown_word};
-use super::profile;
+use super::{peers, profile};
 use crate::model::{self, Identity, IdentityIn, Trunk};
 
 const FORMATS_IN: &[(&str, NumberFormat)] = &[
@@ -32,13 +31,15 @@ const DID_SOURCES: &[(&str, DidSource)] = &[
     ("diversion", DidSource::Diversion),
     ("history_info", DidSource::HistoryInfo),
 ];
+const LARGE_REQUESTS: &[(&str, LargeRequests)] =
+    &[("tcp", LargeRequests::Tcp), ("udp", LargeRequests::Udp)];
 const PRESENTED: &[(&str, Presented)] =
     &[("caller", Presented::Caller), ("did", Presented::Did), ("none", Presented::None)];
 const SHOWN_NAMES: &[(&str, ShownName)] =
     &[("caller", ShownName::Caller), ("did", ShownName::Did), ("none", ShownName::None)];
 
-/// Converts a trunk with its profile; its peers stay as written.
-pub(crate) fn trunk(row: &Trunk) -> Converted<(TrunkSpec, Vec<HostPort>)> {
+/// Converts a trunk with its profile.
+pub(crate) fn trunk(row: &Trunk) -> Converted<TrunkSpec> {
     let mut faults = Faults::of("trunk", &row.id);
     let completed = profile::completed(row);
     if let (None, Some(profile)) = (&completed, &row.profile) {
@@ -47,7 +48,9 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<(TrunkSpec, Vec<HostPort>)> {
     let row = completed.as_ref().unwrap_or(row);
     faults.id("id", &row.id);
     faults.line("name", &row.name);
-    let peers = each(&mut faults, "peers", &row.peers, |to, field, text| to.peer(field, text));
+    let peers = peers::all(&mut faults, &row.peers);
+    faults.host_if("tls_name", row.tls_name.as_deref());
+    let large = faults.word_if("large_requests", &row.large_requests, LARGE_REQUESTS);
     let sources =
         each(&mut faults, "sources", &row.sources, |to, field, text| to.source(field, text));
     each(&mut faults, "prefixes", &row.prefixes, prefix);
@@ -64,7 +67,10 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<(TrunkSpec, Vec<HostPort>)> {
     let spec = TrunkSpec {
         id: row.id.clone(),
         enabled: row.enabled,
-        peers: Vec::new(),
+        peers,
+        peer_addresses: Vec::new(),
+        tls_name: row.tls_name.as_deref().map(str::to_ascii_lowercase),
+        large_requests: large.unwrap_or_default(),
         sources,
         channels: row.channels,
         reserved_incoming: row.reserved_incoming,
@@ -89,7 +95,7 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<(TrunkSpec, Vec<HostPort>)> {
         codecs: row.codecs.clone().unwrap_or_default(),
         nat: row.nat,
     };
-    whole(faults, (spec, peers))
+    whole(faults, spec)
 }
 
 /// What is said about identity headers, of a trunk or of a destination.

@@ -96,7 +96,7 @@ impl Call {
         let carriers =
             forced.into_iter().chain(snapshot.carriers_of(number).filter(|_| forced.is_none()));
         let ways =
-            carriers.flat_map(|at| snapshot.trunk(at).peers.iter().map(move |peer| (at, *peer)));
+            carriers.flat_map(|at| snapshot.trunk(at).targets.iter().map(move |peer| (at, *peer)));
         let mut full = false;
         for (attempt, (at, peer)) in ways.enumerate().skip(usize::from(place.attempt)) {
             let trunk = snapshot.trunk(at);
