@@ -18,8 +18,8 @@ use std::path::PathBuf;
 
 pub use problem::{Origin, Problem};
 pub use settings::{
-    Admin, Database, Digest, Journal, Log, LogFormat, Media, Metrics, Node, Settings, Sip,
-    UnknownPeer,
+    Admin, ContactsFull, Database, Digest, Journal, Log, LogFormat, Media, Metrics, Node, Settings,
+    Sip, UnknownPeer,
 };
 pub use values::{
     Advertise, DatabaseUrl, Dscp, Host, LogFilter, NodeName, PortRange, SipListener, SipTransport,

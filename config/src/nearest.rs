@@ -15,6 +15,8 @@ pub(crate) const KNOWN: &[&str] = &[
     "sip.dscp",
     "sip.unknown_peer",
     "sip.digest",
+    "sip.contacts",
+    "sip.contacts_full",
     "media.listen",
     "media.advertise",
     "media.ports",

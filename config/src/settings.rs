@@ -12,6 +12,9 @@ use crate::values::{
 };
 use crate::{Origin, Problem};
 
+/// The answer to a REGISTER lists every phone of the extension, and must fit one datagram.
+const MOST_CONTACTS: i64 = 32;
+
 /// Everything that is fixed while the process runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -61,6 +64,19 @@ pub struct Sip {
     pub unknown_peer: UnknownPeer,
     /// Digest algorithms that phones are asked for. Default: MD5, which every phone knows.
     pub digest: Digest,
+    /// Phones that one extension may have registered, 1 to 32. Default 10.
+    pub contacts: u8,
+    /// What one phone more does. Default: it replaces the one heard of longest ago.
+    pub contacts_full: ContactsFull,
+}
+
+/// `sip.contacts_full`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactsFull {
+    /// The phone heard of longest ago gives way.
+    Replace,
+    /// The new phone is refused with 403.
+    Refuse,
 }
 
 /// `sip.digest`
@@ -72,6 +88,8 @@ pub enum Digest {
     Sha256,
     /// Both, SHA-256 first (RFC 8760).
     Both,
+    /// SHA-512-256, SHA-256, MD5, in this order.
+    All,
 }
 
 /// `sip.unknown_peer`
@@ -233,9 +251,20 @@ fn sip(reader: &mut Reader<'_>) -> Sip {
                 "md5" => Ok(Digest::Md5),
                 "sha-256" => Ok(Digest::Sha256),
                 "both" => Ok(Digest::Both),
-                _ => Err("must be md5, sha-256 or both".into()),
+                "all" => Ok(Digest::All),
+                _ => Err("must be md5, sha-256, both or all".into()),
             })
             .unwrap_or(Digest::Md5),
+        contacts: (reader.integer("sip.contacts", 1..=MOST_CONTACTS))
+            .and_then(|most| u8::try_from(most).ok())
+            .unwrap_or(10),
+        contacts_full: reader
+            .value("sip.contacts_full", |text| match text {
+                "replace" => Ok(ContactsFull::Replace),
+                "refuse" => Ok(ContactsFull::Refuse),
+                _ => Err("must be replace or refuse".into()),
+            })
+            .unwrap_or(ContactsFull::Replace),
     }
 }
 

@@ -45,6 +45,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(settings.sip.listen.len(), 2);
     assert_eq!(settings.sip.unknown_peer, UnknownPeer::Drop);
     assert_eq!(settings.sip.digest, Digest::Md5);
+    assert_eq!((settings.sip.contacts, settings.sip.contacts_full), (10, ContactsFull::Replace));
     assert_eq!(settings.media.ports, PortRange { first: 20_000, last: 39_999 });
     assert_eq!(settings.media.idle_timeout, Duration::from_secs(60));
     assert_eq!(settings.admin.listen, "127.0.0.1:8080".parse().unwrap());
@@ -74,6 +75,8 @@ tls = { certificate = "", key = "", client_ca = "" }
 dscp = 0
 unknown_peer = "forbid"
 digest = "both"
+contacts = 3
+contacts_full = "refuse"
 [media]
 listen = "127.0.0.1"
 advertise = "192.0.2.7"
@@ -104,6 +107,7 @@ target = ""
     assert_eq!(settings.sip.domain.unwrap().as_str(), "example.jp");
     assert_eq!(settings.sip.unknown_peer, UnknownPeer::Forbid);
     assert_eq!(settings.sip.digest, Digest::Both);
+    assert_eq!((settings.sip.contacts, settings.sip.contacts_full), (3, ContactsFull::Refuse));
     assert_eq!(settings.media.advertise, Some([192, 0, 2, 7].into()));
     assert_eq!(settings.media.workers, 2);
     assert!(!settings.media.fast_path);

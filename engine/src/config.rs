@@ -24,6 +24,46 @@ pub struct EngineConfig {
     pub unknown_peer: UnknownPeer,
     /// What phones are asked to prove their password with.
     pub digest: DigestOffer,
+    /// How many phones an extension may have registered.
+    pub contacts: ContactLimit,
+    /// What the engine takes on at most.
+    pub limits: Limits,
+}
+
+/// Phones that one extension may have registered, and what happens to one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContactLimit {
+    /// So many.
+    pub most: u8,
+    /// One more replaces the one heard of longest ago, which has most likely been switched off,
+    /// while the new one is in somebody's hand. Otherwise it is refused with 403.
+    pub replace_oldest: bool,
+}
+
+impl Default for ContactLimit {
+    /// Ten: a desk phone, a headset, a mobile, and those it was replaced by.
+    fn default() -> Self {
+        ContactLimit { most: 10, replace_oldest: true }
+    }
+}
+
+/// Bounds of what is held in memory. Beyond them new calls get 503 with Retry-After; running
+/// calls are served on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls at once, those included that wait for last answers.
+    pub calls: u32,
+    /// Transactions at once, lingering ones included.
+    pub transactions: u32,
+}
+
+impl Default for Limits {
+    /// A call takes about 4 kB and leaves some five transactions behind for 32 s: 200,000 calls
+    /// and two million transactions are 2 GB, more than one engine thread can set up in its
+    /// transactions' lifetime.
+    fn default() -> Self {
+        Limits { calls: 200_000, transactions: 2_000_000 }
+    }
 }
 
 /// A place where SIP is heard.
@@ -62,7 +102,8 @@ pub enum UnknownPeer {
 
 /// Digest algorithms that challenges offer. RFC 8760 wants both, the stronger first, but phones
 /// in wide use (libre before 3.12, older PJSIP) give the account up at any challenge that is not
-/// MD5, so MD5 alone is the default. Answers by either are accepted.
+/// MD5, so MD5 alone is the default. Answers by any of the three are
+/// accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DigestOffer {
     /// MD5 alone: every phone.
@@ -72,4 +113,6 @@ pub enum DigestOffer {
     Sha256,
     /// SHA-256, then MD5 (RFC 8760 2.3).
     Both,
+    /// SHA-512-256, SHA-256, then MD5 (RFC 8760 2.3).
+    All,
 }

@@ -76,7 +76,9 @@ impl Core {
                 io.rng.next_u64(),
             ),
             usage,
-            registrar: Registrar::new(&config.domain, key).offering(config.digest),
+            registrar: Registrar::new(&config.domain, key)
+                .offering(config.digest)
+                .with_contacts(config.contacts),
             routing,
             draining: false,
             faces: config.listeners.iter().map(Face::of).collect(),
@@ -92,6 +94,20 @@ impl Core {
     /// the rest borrowed.
     pub(crate) fn writer(&mut self) -> (&mut Transactions, &mut Io, Faces<'_>) {
         (&mut self.transactions, &mut self.io, Faces(&self.faces))
+    }
+
+    /// Whether a URI's host means us, in a request of this user: our domain, what a listener
+    /// advertises or is bound to, or the name by which the user's phone registered.
+    pub(crate) fn is_ours(&self, host: &str, user: &str) -> bool {
+        let same = |name: &str| name.eq_ignore_ascii_case(host);
+        let ip: Option<std::net::IpAddr> = host.parse().ok();
+        same(&self.config.domain)
+            || self.registrar.contacts(user).iter().any(|binding| same(&binding.registrar))
+            || self
+                .config
+                .listeners
+                .iter()
+                .any(|one| same(&one.advertise_host) || ip.is_some_and(|ip| ip == one.address.ip()))
     }
 
     /// A listener that can reach `address`: of the same family.

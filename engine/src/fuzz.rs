@@ -130,7 +130,10 @@ fn assert_same(before: &Message<'_>, after: &Message<'_>) {
     assert_eq!(before.method(), after.method());
     assert_eq!(before.call_id(), after.call_id());
     assert_eq!(before.cseq(), after.cseq());
-    assert_eq!(before.max_forwards(), after.max_forwards());
+    // A response is not refused for one that is no number, and cleaning can make it one.
+    if before.max_forwards().is_ok() {
+        assert_eq!(before.max_forwards(), after.max_forwards());
+    }
     let hop = |message: &Message<'_>| {
         let via = message.top_via().ok()?;
         Some((via.host.to_owned(), via.port, via.branch.map(str::to_owned), via.rport))

@@ -26,6 +26,7 @@ mod io;
 pub mod media;
 mod phones;
 pub mod plan;
+mod refusals;
 mod register;
 mod requests;
 pub mod rng;
@@ -41,7 +42,9 @@ pub mod wheel;
 pub use cdr::{
     CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, MediaDirection,
 };
-pub use config::{DigestOffer, EngineConfig, Listener, MediaConfig, UnknownPeer};
+pub use config::{
+    ContactLimit, DigestOffer, EngineConfig, Limits, Listener, MediaConfig, UnknownPeer,
+};
 pub use counters::Counters;
 pub use engine::Engine;
 pub use event::{CallStarted, Event};

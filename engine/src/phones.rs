@@ -1,11 +1,11 @@
 //! Our own phones: REGISTER, passwords, and bindings that expire.
 
 use crate::call::{Answer, answer};
-use crate::config::UnknownPeer;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::id::Key;
 use crate::input::{Flow, Output};
+use crate::refusals::Refusal;
 use crate::register::{Account, Asked, Authenticated, Binding, Verdict};
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::token::hex;
@@ -59,14 +59,18 @@ impl Engine {
         None
     }
 
+    /// 401 with every challenge; to whoever wrote less than pays for that (see
+    /// [`Engine::refuse`]) with as many of the last ones as it pays for.
     fn challenge(&mut self, flow: Flow, msg: &Message<'_>, values: &[String]) {
-        let mut lines = String::new();
-        for value in values {
-            lines.push_str("WWW-Authenticate: ");
-            lines.push_str(value);
-            lines.push_str("\r\n");
+        let lines = |values: &[String]| -> String {
+            values.iter().map(|value| format!("WWW-Authenticate: {value}\r\n")).collect()
+        };
+        for left_out in 0..values.len() {
+            let lines = lines(values.get(left_out..).unwrap_or_default());
+            if self.refuse(flow, msg, Refusal::plain(401, &lines)) {
+                return;
+            }
         }
-        self.answer_stateless(flow, msg, 401, &lines);
     }
 
     fn note_failure(&mut self, user: &str, flow: Flow) {
@@ -79,10 +83,9 @@ impl Engine {
     pub(crate) fn on_register(&mut self, flow: Flow, msg: &Message<'_>) {
         // A node without phones is no registrar: nothing is there to be guessed.
         if self.core.routing.snapshot.extensions.is_empty() {
-            if self.core.config.unknown_peer == UnknownPeer::Forbid {
+            if self.may_hear(flow) {
                 self.answer_stateless(flow, msg, 403, "");
             }
-            self.core.io.counters.sip_unknown_peer += 1;
             return;
         }
         let Some(proof) = self.authenticate(flow, msg) else { return };
@@ -90,6 +93,12 @@ impl Engine {
         match self.core.registrar.register(now, &proof, msg, flow) {
             Ok(update) => {
                 let mut lines = String::new();
+                // RFC 3327 5.3: the path that was taken in stands in the answer.
+                for path in msg.fields(HeaderId::Path) {
+                    let mut line = Vec::new();
+                    path.write_to(&mut line);
+                    lines.push_str(&String::from_utf8_lossy(&line));
+                }
                 for binding in self.core.registrar.contacts(proof.user().as_str()) {
                     lines.push_str("Contact: ");
                     lines.push_str(&binding.contact(now));
@@ -105,10 +114,7 @@ impl Engine {
                 self.watch_expiry();
             }
             Err(refusal) => {
-                let line = refusal
-                    .header()
-                    .map(|(id, value)| format!("{}: {value}\r\n", id.name()))
-                    .unwrap_or_default();
+                let line = refusal.header().unwrap_or_default();
                 self.answer_register(flow, msg, refusal.status(), &line);
             }
         }

@@ -1,13 +1,12 @@
 //! Requests: to the call they belong to, or to what they begin.
 
-use crate::call::{Answer, Begin, CallHandle, Source, allow, answer, finish};
-use crate::config::UnknownPeer;
+use crate::call::{Answer, Begin, CallHandle, Source, allow, answer};
 use crate::core::ALLOW;
 use crate::engine::Engine;
 use crate::input::Flow;
-use crate::sip::syntax::{HeaderId, Message, Method, Start, reason_phrase};
-use crate::sip::token::{Tag, hex};
-use crate::sip::transaction::{Incoming, ResponseHead};
+use crate::sip::syntax::{HeaderId, Message, Method, Start};
+use crate::sip::token::Tag;
+use crate::sip::transaction::Incoming;
 
 impl Engine {
     /// A request that is whole, from anywhere.
@@ -15,11 +14,8 @@ impl Engine {
         let Some(method) = msg.method() else { return };
         if let Err(error) = msg.check_request() {
             self.core.io.counters.sip_malformed += 1;
-            if let Some(status) = error.status()
-                && method != Method::Ack
-                && self.may_hear(flow)
-            {
-                self.answer_stateless(flow, msg, status, "");
+            if error.status().is_some() && method != Method::Ack && self.may_hear(flow) {
+                self.refuse_malformed(flow, msg, error);
             }
             return;
         }
@@ -40,65 +36,6 @@ impl Engine {
             (None, Method::Options) => self.on_options(flow, msg),
             (None, _) => self.on_stray_request(flow, msg, method),
         }
-    }
-
-    /// Whether an address may learn from an answer that we exist: trunks, and phones that have
-    /// registered from it.
-    fn may_hear(&mut self, flow: Flow) -> bool {
-        let known = self.core.routing.snapshot.trunk_of_source(flow.remote).is_some()
-            || self.core.registrar.is_registered_from(flow);
-        if !known {
-            self.core.io.counters.sip_unknown_peer += 1;
-        }
-        known || self.core.config.unknown_peer == UnknownPeer::Forbid
-    }
-
-    /// Answers without keeping a transaction: the same request gets the same answer again.
-    pub(crate) fn answer_stateless(
-        &mut self,
-        flow: Flow,
-        msg: &Message<'_>,
-        status: u16,
-        extra: &str,
-    ) {
-        let Ok(head) = ResponseHead::of(msg, flow) else {
-            return self.answer_broken(flow, msg, status);
-        };
-        let tag = self.tag_outside_calls(flow, msg);
-        let bytes = self.core.io.compose(|out| {
-            head.begin(status, Some(&tag), out);
-            out.extend_from_slice(extra.as_bytes());
-            finish(out, None);
-        });
-        self.core.io.transmit(head.flow, bytes);
-    }
-
-    /// The To tag of an answer that no call gives: one request is answered under one tag, however
-    /// often it comes (RFC 3261 8.2.7).
-    fn tag_outside_calls(&self, flow: Flow, msg: &Message<'_>) -> String {
-        let mut tag = Vec::with_capacity(16);
-        hex(self.core.transactions.mark_of(msg, flow), 16, &mut tag);
-        String::from_utf8(tag).unwrap_or_default()
-    }
-
-    /// A request whose Via cannot be read is answered to where it came from, with what it has.
-    fn answer_broken(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {
-        let bytes = self.core.io.compose(|out| {
-            let line = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status));
-            out.extend_from_slice(line.as_bytes());
-            for id in
-                [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq]
-            {
-                if let Some(value) = msg.first(id) {
-                    out.extend_from_slice(id.name().as_bytes());
-                    out.extend_from_slice(b": ");
-                    out.extend_from_slice(value);
-                    out.extend_from_slice(b"\r\n");
-                }
-            }
-            finish(out, None);
-        });
-        self.core.io.transmit(flow, bytes);
     }
 
     fn on_cancel(&mut self, flow: Flow, msg: &Message<'_>) {
@@ -173,10 +110,13 @@ impl Engine {
         let trunk = self.core.routing.snapshot.trunk_of_source(flow.remote);
         let source = match trunk {
             Some(trunk) => Source::Trunk(trunk),
-            None if self.core.registrar.is_registered_from(flow) => {
+            None if self.core.registrar.is_registered_from(flow.remote.ip()) => {
                 match self.authenticate(flow, msg) {
                     Some(proof) => {
                         let user = proof.user().as_str();
+                        if self.refuse_foreign(flow, msg, user) {
+                            return;
+                        }
                         match self.core.routing.snapshot.extension_of_user(user) {
                             Some(extension) => Source::Extension(extension),
                             None => return self.answer_stateless(flow, msg, 403, ""),
@@ -192,15 +132,12 @@ impl Engine {
                 return;
             }
         };
-        if self.refuse_extensions(flow, msg) {
-            return;
+        // RFC 3261 8.2.2.2: the same INVITE by another way must not ring twice.
+        if self.core.transactions.is_merged(msg) {
+            return self.answer_stateless(flow, msg, 482, "");
         }
-        let content = msg.content_type();
-        if !msg.body().is_empty()
-            && !content.is_some_and(|kind| kind.eq_ignore_ascii_case("application/sdp"))
-        {
-            // RFC 3261 8.2.3.
-            return self.answer_stateless(flow, msg, 415, "Accept: application/sdp\r\n");
+        if self.refuse_extensions(flow, msg) || self.refuse_body(flow, msg) {
+            return;
         }
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
             return self.answer_stateless(flow, msg, 400, "");

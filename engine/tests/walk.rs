@@ -89,6 +89,8 @@ impl Wire {
             },
             unknown_peer: UnknownPeer::Drop,
             digest: tensou_engine::DigestOffer::Both,
+            contacts: tensou_engine::ContactLimit::default(),
+            limits: tensou_engine::Limits::default(),
         };
         let snapshot = Snapshot::compile(1, &provisioning()).unwrap();
         let engine = Engine::new(config, Arc::new(snapshot));

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use rand::Rng;
 use tensou_admin::NodeInfo;
-use tensou_config::{Digest, Host, Settings, Sip, UnknownPeer};
-use tensou_engine::{DigestOffer, EngineConfig, MediaConfig};
+use tensou_config::{ContactsFull, Digest, Host, Settings, Sip, UnknownPeer};
+use tensou_engine::{ContactLimit, DigestOffer, EngineConfig, Limits, MediaConfig};
 use tensou_media::io::RelayConfig;
 
 use crate::failure::Failure;
@@ -74,7 +74,13 @@ pub(super) fn engine_config(
             Digest::Md5 => DigestOffer::Md5,
             Digest::Sha256 => DigestOffer::Sha256,
             Digest::Both => DigestOffer::Both,
+            Digest::All => DigestOffer::All,
         },
+        contacts: ContactLimit {
+            most: settings.sip.contacts,
+            replace_oldest: settings.sip.contacts_full == ContactsFull::Replace,
+        },
+        limits: Limits::default(),
     };
     (config, sockets)
 }

@@ -115,6 +115,8 @@ impl Line {
             },
             unknown_peer: UnknownPeer::Drop,
             digest: tensou_engine::DigestOffer::Both,
+            contacts: tensou_engine::ContactLimit::default(),
+            limits: tensou_engine::Limits::default(),
         };
         let engine = Engine::new(config, Arc::new(snapshot(1)));
         Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0 }

@@ -18,7 +18,7 @@ use crate::sip::transaction::{ClientHandle, Owner, ServerHandle};
 use crate::timer::{CallTimer, TimerKey};
 use crate::usage::{DidCall, Routing};
 
-pub(crate) use compose::{Answer, allow, answer, finish};
+pub(crate) use compose::{Answer, SDP, allow, answer, finish};
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, end_orphan};

@@ -81,6 +81,8 @@ impl<'a> Run<'a> {
             },
             unknown_peer: UnknownPeer::Forbid,
             digest: crate::DigestOffer::Both,
+            contacts: crate::ContactLimit::default(),
+            limits: crate::Limits::default(),
         };
         let snapshot = Arc::new(Snapshot::compile(1, &office()?).ok()?);
         let engine = Engine::new(config, snapshot.clone());

@@ -2,32 +2,41 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::id::Key;
 use crate::input::Flow;
-use crate::sip::syntax::{HeaderId, Message, NameAddr, ParseError, Scheme, Uri};
+use crate::sip::syntax::{HeaderId, Message, NameAddr, Scheme, Start, Uri};
 use crate::time::Timestamp;
 
+use super::refusal::Refusal;
 use super::same_uri::same_uri;
+use crate::config::ContactLimit;
 
 /// What a phone gets that asks for no expiry (RFC 3261 10.2.1.1 names the same hour).
 const DEFAULT_EXPIRES: u32 = 3_600;
 /// Phones behind NAT refresh every minute to keep the hole open; more often is a flood.
-const MIN_EXPIRES: u32 = 60;
+pub(super) const MIN_EXPIRES: u32 = 60;
 /// A phone that vanished is rung for no longer than this.
 const MAX_EXPIRES: u32 = 7_200;
-/// Phones of one user. One more replaces the one that was refreshed longest ago: it has most
-/// likely been switched off, while the new one is in somebody's hand.
-const MOST_CONTACTS: usize = 10;
+/// The longest contact kept, parameters included, and the longest path: a URI with instance id,
+/// push token and GRUU is some 500 bytes, and what is written here is written into each answer.
+const LONGEST_CONTACT: usize = 1_024;
+/// Hops of a path: edge proxy, its border controller, and some.
+const MOST_PATHS: usize = 8;
 
 /// One phone of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binding {
     /// The URI of its Contact, as the phone wrote it: what a call's Request-URI is.
     pub(crate) uri: Box<str>,
+    /// Its other parameters as written, each with its semicolon; all but `expires`.
+    params: Box<str>,
+    /// The proxies on the way to it, in the order of a Route (RFC 3327 5.3).
+    pub(crate) path: Box<[Box<str>]>,
+    /// The host by which it knows us: that of the REGISTER's Request-URI.
+    pub(crate) registrar: Box<str>,
     /// The way the REGISTER came; calls go back by it, through whatever NAT it opened.
     pub(crate) flow: Flow,
     /// Gone from then on.
@@ -38,11 +47,17 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// The value of its Contact in a 200: its URI and the seconds left.
+    /// The value of its Contact in a 200: its URI, its parameters, and the seconds left.
     pub(crate) fn contact(&self, now: Timestamp) -> String {
         let left = self.expires.since(now);
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        format!("<{}>;expires={seconds}", self.uri)
+        format!("<{}>{};expires={seconds}", self.uri, self.params)
+    }
+
+    /// The Request-URI of a call to it. The header fields that a URI may carry end here: a phone
+    /// must not write Route or Replaces into our requests (RFC 3261 19.1.5).
+    pub(crate) fn target(&self) -> &str {
+        self.uri.split('?').next().unwrap_or_default()
     }
 
     /// Whether a REGISTER's contact is this phone. RFC 3261 compares URIs alone; behind two
@@ -63,73 +78,24 @@ pub(crate) struct Update {
     pub(crate) removed: Vec<Binding>,
 }
 
-/// Why a REGISTER changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// 400: this part of the message.
-    Malformed(ParseError),
-    /// 400: a star beside something else, or without `Expires: 0` (RFC 3261 10.2.2).
-    Star,
-    /// 400: a contact that is no SIP URI cannot be called.
-    NoSipContact,
-    /// 403: the address of record is not the one that was authenticated (10.3 step 4).
-    NotYours,
-    /// 403: more contacts in one request than a user may have.
-    TooManyContacts,
-    /// 423: the expiry is too short (10.3 step 7).
-    TooBrief,
-    /// 500: a later REGISTER of the same phone came before (10.3 steps 6 and 7).
-    OutOfOrder,
-}
-
-impl Refusal {
-    /// The status to answer with.
-    pub(crate) fn status(self) -> u16 {
-        match self {
-            Refusal::Malformed(error) => error.status().unwrap_or(400),
-            Refusal::Star | Refusal::NoSipContact => 400,
-            Refusal::NotYours | Refusal::TooManyContacts => 403,
-            Refusal::TooBrief => 423,
-            Refusal::OutOfOrder => 500,
-        }
-    }
-
-    /// The header that the answer must have.
-    pub(crate) fn header(self) -> Option<(HeaderId, u32)> {
-        match self {
-            Refusal::TooBrief => Some((HeaderId::MinExpires, MIN_EXPIRES)),
-            Refusal::Malformed(_) | Refusal::Star | Refusal::NoSipContact => None,
-            Refusal::NotYours | Refusal::TooManyContacts | Refusal::OutOfOrder => None,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Malformed(error) => error.fmt(f),
-            Refusal::Star => f.write_str("Contact * needs Expires 0 and no other Contact"),
-            Refusal::NoSipContact => f.write_str("Contact is not a SIP URI"),
-            Refusal::NotYours => f.write_str("Not your address"),
-            Refusal::TooManyContacts => f.write_str("Too many contacts"),
-            Refusal::TooBrief => f.write_str("Interval Too Brief"),
-            Refusal::OutOfOrder => f.write_str("Out of order"),
-        }
-    }
-}
-
 /// All bindings.
 #[derive(Debug, Default)]
 pub(super) struct Bindings {
     by_user: BTreeMap<Key, Vec<Binding>>,
     /// Each user once, at the first expiry.
     due: BTreeSet<(Timestamp, Key)>,
-    /// The ways that phones registered by, with how many did.
-    by_flow: BTreeMap<Flow, usize>,
+    /// The addresses that phones registered from, with how many did.
+    by_address: BTreeMap<IpAddr, usize>,
     len: usize,
+    limit: ContactLimit,
 }
 
 impl Bindings {
+    /// None, of users who may have so many each.
+    pub(super) fn new(limit: ContactLimit) -> Bindings {
+        Bindings { limit, ..Bindings::default() }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -145,9 +111,10 @@ impl Bindings {
         self.of(user).iter().any(|binding| binding.flow.remote.ip() == source)
     }
 
-    /// Whether a phone registered by this way.
-    pub(super) fn is_from(&self, flow: Flow) -> bool {
-        self.by_flow.contains_key(&flow)
+    /// Whether a phone registered from this address. Its port does not count: routers give a
+    /// phone another one when it has been silent, and a new connection has a new one.
+    pub(super) fn is_from(&self, source: IpAddr) -> bool {
+        self.by_address.contains_key(&source)
     }
 
     /// Users with phones.
@@ -169,6 +136,9 @@ impl Bindings {
             flow,
             call_id: msg.call_id().map_err(Refusal::Malformed)?,
             cseq: msg.cseq().map_err(Refusal::Malformed)?.number,
+            path: path_of(msg)?,
+            registrar: registrar_of(msg),
+            limit: self.limit,
         };
         let mut after = before.to_vec();
         let update = if msg.contact_is_star() {
@@ -211,7 +181,8 @@ impl Bindings {
         if let Some(before) = self.by_user.get(user) {
             self.len -= before.len();
             for binding in before {
-                if let Entry::Occupied(mut count) = self.by_flow.entry(binding.flow) {
+                if let Entry::Occupied(mut count) = self.by_address.entry(binding.flow.remote.ip())
+                {
                     *count.get_mut() -= 1;
                     if *count.get() == 0 {
                         count.remove();
@@ -224,7 +195,7 @@ impl Bindings {
         }
         self.len += bindings.len();
         for binding in &bindings {
-            *self.by_flow.entry(binding.flow).or_insert(0) += 1;
+            *self.by_address.entry(binding.flow.remote.ip()).or_insert(0) += 1;
         }
         match first_expiry(&bindings) {
             Some(first) => {
@@ -243,12 +214,14 @@ fn first_expiry(bindings: &[Binding]) -> Option<Timestamp> {
 }
 
 /// One REGISTER at work.
-#[derive(Clone, Copy)]
 struct Change<'a> {
     now: Timestamp,
     flow: Flow,
     call_id: &'a str,
     cseq: u32,
+    path: Box<[Box<str>]>,
+    registrar: &'a str,
+    limit: ContactLimit,
 }
 
 impl Change<'_> {
@@ -266,14 +239,17 @@ impl Change<'_> {
     fn apply_all(&self, msg: &Message<'_>, after: &mut Vec<Binding>) -> Result<Update, Refusal> {
         let mut update = Update::default();
         for (at, contact) in msg.addresses(HeaderId::Contact).enumerate() {
-            if at == MOST_CONTACTS {
+            if at >= usize::from(self.limit.most) {
                 return Err(Refusal::TooManyContacts);
             }
             let contact = contact.map_err(Refusal::Malformed)?;
             let expires = expiry_of(&contact, msg)?;
-            self.apply(&contact.uri, expires, after, &mut update)?;
+            self.apply(&contact, expires, after, &mut update)?;
         }
-        while after.len() > MOST_CONTACTS {
+        while after.len() > usize::from(self.limit.most) {
+            if !self.limit.replace_oldest {
+                return Err(Refusal::TooManyContacts);
+            }
             let oldest = after.iter().zip(0..).min_by_key(|(binding, at)| (binding.updated, *at));
             let Some((_, oldest)) = oldest else { break };
             update.removed.push(after.remove(oldest));
@@ -284,11 +260,15 @@ impl Change<'_> {
     /// One contact; `expires` seconds, 0 to remove it.
     fn apply(
         &self,
-        uri: &Uri<'_>,
+        contact: &NameAddr<'_>,
         expires: u32,
         after: &mut Vec<Binding>,
         update: &mut Update,
     ) -> Result<(), Refusal> {
+        let uri = &contact.uri;
+        if contact.raw.len() > LONGEST_CONTACT {
+            return Err(Refusal::TooLong);
+        }
         if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
             return Err(Refusal::NoSipContact);
         }
@@ -307,6 +287,9 @@ impl Change<'_> {
         if expires > 0 {
             let binding = Binding {
                 uri: uri.raw.into(),
+                params: params_of(contact),
+                path: self.path.clone(),
+                registrar: self.registrar.into(),
                 flow: self.flow,
                 expires: self.now + Duration::from_secs(expires.into()),
                 updated: self.now,
@@ -325,6 +308,47 @@ impl Change<'_> {
             return Err(Refusal::OutOfOrder);
         }
         Ok(())
+    }
+}
+
+/// All parameters of a contact but its expiry, as they will be written back.
+fn params_of(contact: &NameAddr<'_>) -> Box<str> {
+    let mut kept = String::new();
+    for (name, written) in contact.params.iter_written() {
+        if !name.eq_ignore_ascii_case("expires") {
+            kept.push(';');
+            // A value may have been folded.
+            kept.extend(written.chars().map(|ch| if ch.is_control() { ' ' } else { ch }));
+        }
+    }
+    kept.into()
+}
+
+/// The path of a request, in the order of a Route (RFC 3327 5.3). Calls go by the way that the
+/// REGISTER came, so that no Path can make us send anything elsewhere.
+fn path_of(msg: &Message<'_>) -> Result<Box<[Box<str>]>, Refusal> {
+    let mut path = Vec::new();
+    let mut length = 0;
+    for hop in msg.addresses(HeaderId::Path) {
+        let hop = hop.map_err(Refusal::Malformed)?;
+        let text = format!("<{}>", hop.uri.raw);
+        length += text.len();
+        if path.len() == MOST_PATHS || length > LONGEST_CONTACT {
+            return Err(Refusal::TooLong);
+        }
+        path.push(text.into_boxed_str());
+    }
+    let knows = || msg.tokens(HeaderId::Supported).any(|tag| tag.eq_ignore_ascii_case("path"));
+    if !path.is_empty() && !knows() {
+        return Err(Refusal::PathUnsupported);
+    }
+    Ok(path.into())
+}
+
+fn registrar_of<'m>(msg: &Message<'m>) -> &'m str {
+    match msg.start() {
+        Start::Request { uri, .. } => Uri::parse(uri).map_or("", |uri| uri.host),
+        Start::Response { .. } => "",
     }
 }
 

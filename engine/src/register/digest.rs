@@ -2,12 +2,14 @@
 
 use crate::config::DigestOffer;
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512_256};
 use subtle::ConstantTimeEq;
 
 /// A hash that phones prove their password with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
+    /// RFC 7616's strongest.
+    Sha512T256,
     /// RFC 7616's minimum.
     Sha256,
     /// What nearly every phone speaks, and many nothing else.
@@ -16,12 +18,14 @@ pub(super) enum Algorithm {
 
 impl Algorithm {
     /// What we understand, the strongest first, as RFC 8760 2.3 asks of challenges.
-    pub(super) const KNOWN: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+    pub(super) const KNOWN: [Algorithm; 3] =
+        [Algorithm::Sha512T256, Algorithm::Sha256, Algorithm::Md5];
 
     /// Whether challenges ask for it.
     pub(super) fn is_in(self, offer: DigestOffer) -> bool {
         match offer {
-            DigestOffer::Both => true,
+            DigestOffer::All => true,
+            DigestOffer::Both => self != Algorithm::Sha512T256,
             DigestOffer::Md5 => self == Algorithm::Md5,
             DigestOffer::Sha256 => self == Algorithm::Sha256,
         }
@@ -30,6 +34,7 @@ impl Algorithm {
     /// Its name in headers.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Algorithm::Sha512T256 => "SHA-512-256",
             Algorithm::Sha256 => "SHA-256",
             Algorithm::Md5 => "MD5",
         }
@@ -44,6 +49,7 @@ impl Algorithm {
 
     fn hash(self, parts: &[&[u8]]) -> Hex {
         match self {
+            Algorithm::Sha512T256 => hash_with::<Sha512_256>(parts),
             Algorithm::Sha256 => hash_with::<Sha256>(parts),
             Algorithm::Md5 => hash_with::<Md5>(parts),
         }

@@ -7,11 +7,12 @@ mod attempts;
 mod bindings;
 mod digest;
 mod nonce;
+mod refusal;
 mod same_uri;
 
 use std::net::IpAddr;
 
-use crate::config::DigestOffer;
+use crate::config::{ContactLimit, DigestOffer};
 use crate::id::Key;
 use crate::input::Flow;
 use crate::secret::Secret;
@@ -23,7 +24,8 @@ use bindings::Bindings;
 use digest::{Algorithm, Question};
 use nonce::Nonces;
 
-pub(crate) use bindings::{Binding, Refusal, Update};
+pub(crate) use bindings::{Binding, Update};
+pub(crate) use refusal::Refusal;
 
 /// User names beyond this length are nobody's: watching them would cost memory.
 const LONGEST_USER: usize = 128;
@@ -108,6 +110,11 @@ impl Registrar {
     /// The same with these algorithms in its challenges; without it, both.
     pub(crate) fn offering(self, offer: DigestOffer) -> Self {
         Registrar { offer, ..self }
+    }
+
+    /// The same with this many phones for each user; without it, the default.
+    pub(crate) fn with_contacts(self, limit: ContactLimit) -> Self {
+        Registrar { bindings: Bindings::new(limit), ..self }
     }
 
     /// The values of WWW-Authenticate for whoever gave no credentials or wrong ones, in the
@@ -218,10 +225,10 @@ impl Registrar {
         self.bindings.forget(user)
     }
 
-    /// Whether a phone registered by this way: who calls by it is asked for a password instead
-    /// of being ignored.
-    pub(crate) fn is_registered_from(&self, flow: Flow) -> bool {
-        self.bindings.is_from(flow)
+    /// Whether a phone registered from this address: who calls from it is asked for a password
+    /// instead of being ignored.
+    pub(crate) fn is_registered_from(&self, source: IpAddr) -> bool {
+        self.bindings.is_from(source)
     }
 
     /// Users with registered phones.

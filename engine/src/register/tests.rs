@@ -138,6 +138,7 @@ fn the_challenge_offers_sha_256_before_md5_with_one_nonce() {
 #[test]
 fn the_right_password_passes_by_every_offered_way() {
     for (algorithm, nc) in [
+        (Algorithm::Sha512T256, Some("00000001")),
         (Algorithm::Sha256, Some("00000001")),
         (Algorithm::Md5, Some("0000000a")),
         (Algorithm::Md5, None),
@@ -263,7 +264,7 @@ fn another_realm_another_protection_and_hashed_names_are_wrong() {
     for head in [
         "Digest username=\"101\", realm=\"other\", qop=auth",
         "Digest username=\"101\", realm=\"example.com\", qop=auth-int",
-        "Digest username=\"101\", realm=\"example.com\", qop=auth, algorithm=SHA-512-256",
+        "Digest username=\"101\", realm=\"example.com\", qop=auth, algorithm=SHA-512",
         "Digest username=\"101\", realm=\"example.com\", qop=auth, userhash=true",
     ] {
         let verdict = office.present(&format!("{head}, {rest}"), Try::right());
@@ -320,4 +321,5 @@ fn a_phone_that_knows_only_md5_is_asked_for_nothing_else() {
     assert_eq!(asked(DigestOffer::Md5), [true]);
     assert_eq!(asked(DigestOffer::Sha256), [false]);
     assert_eq!(asked(DigestOffer::Both), [false, true]);
+    assert_eq!(asked(DigestOffer::All), [false, false, true]);
 }

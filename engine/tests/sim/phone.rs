@@ -65,6 +65,9 @@ pub(crate) fn register(place: &str, user: &str, id: u64, expires: u32) -> Msg {
         .with("CSeq", &format!("{id} REGISTER"))
         .with("Contact", &format!("<sip:{user}@{place}>"))
         .with("Expires", &expires.to_string())
+        // As phones do; the registrar's challenge may not be longer than half as much again.
+        .with("User-Agent", "Desk Phone 1.0 (0004f2abcdef)")
+        .with("Allow", "INVITE, ACK, OPTIONS, BYE, CANCEL, REFER, NOTIFY, INFO, PRACK, UPDATE")
 }
 
 impl Sim {

@@ -101,6 +101,8 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
         },
         unknown_peer,
         digest: tensou_engine::DigestOffer::Both,
+        contacts: tensou_engine::ContactLimit::default(),
+        limits: tensou_engine::Limits::default(),
     }
 }
 

@@ -4,6 +4,10 @@ use crate::input::{ListenerId, Transport};
 const HOME: &str = "192.0.2.1:5060";
 const MOBILE: &str = "198.51.100.7:40000";
 
+fn office() -> Bindings {
+    Bindings::new(ContactLimit::default())
+}
+
 fn at(seconds: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_secs(seconds)
 }
@@ -55,14 +59,15 @@ fn contacts(bindings: &Bindings, second: u64) -> Vec<String> {
 
 #[test]
 fn a_phone_is_bound_to_its_contact_as_written_and_to_the_way_it_came() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     let line = "Contact: \"Desk\" <sip:101@10.0.0.7:5062;ob?X-Line=%31>;q=0.7;expires=120";
     let update = register(&mut bindings, 0, DESK, 1, &[line]).unwrap();
     assert_eq!((update.refreshed.len(), update.removed.len()), (1, 0));
     let binding = &bindings.of("101")[0];
     assert_eq!(&*binding.uri, "sip:101@10.0.0.7:5062;ob?X-Line=%31");
     assert_eq!((binding.flow, binding.expires), (flow(HOME), at(120)));
-    assert_eq!(contacts(&bindings, 50), ["<sip:101@10.0.0.7:5062;ob?X-Line=%31>;expires=70"]);
+    assert_eq!(contacts(&bindings, 50), ["<sip:101@10.0.0.7:5062;ob?X-Line=%31>;q=0.7;expires=70"]);
+    assert_eq!(binding.target(), "sip:101@10.0.0.7:5062;ob");
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn the_contacts_own_expiry_beats_the_header_and_both_are_held_within_limits() {
         (&["Contact: <sip:a@b>", "Expires: 86400"], 7_200),
         (&["Contact: <sip:a@b>;expires=60"], 60),
     ] {
-        let mut bindings = Bindings::default();
+        let mut bindings = office();
         register(&mut bindings, 0, DESK, 1, lines).unwrap();
         assert_eq!(bindings.next_expiry(), Some(at(seconds)), "{lines:?}");
     }
@@ -83,16 +88,16 @@ fn the_contacts_own_expiry_beats_the_header_and_both_are_held_within_limits() {
 
 #[test]
 fn too_brief_an_expiry_is_423_with_the_least_one() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     let refused = register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>;expires=59"]);
     let refusal = refused.unwrap_err();
-    assert_eq!((refusal.status(), refusal.header()), (423, Some((HeaderId::MinExpires, 60))));
+    assert_eq!((refusal.status(), refusal.header()), (423, Some("Min-Expires: 60\r\n".to_owned())));
     assert_eq!(bindings.len(), 0);
 }
 
 #[test]
 fn a_refresh_moves_the_expiry_and_the_way_back() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:101@10.0.0.7>;expires=60"]).unwrap();
     let moved = Phone { remote: MOBILE, ..DESK };
     register(&mut bindings, 50, moved, 2, &["Contact: <sip:101@10.0.0.7>;expires=60"]).unwrap();
@@ -103,7 +108,7 @@ fn a_refresh_moves_the_expiry_and_the_way_back() {
 
 #[test]
 fn two_phones_with_one_private_address_behind_two_routers_are_two() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     let line = ["Contact: <sip:101@192.168.0.10:5060>"];
     register(&mut bindings, 0, DESK, 1, &line).unwrap();
     register(&mut bindings, 0, Phone { remote: MOBILE, call_id: "m" }, 1, &line).unwrap();
@@ -113,7 +118,7 @@ fn two_phones_with_one_private_address_behind_two_routers_are_two() {
 
 #[test]
 fn a_rebooted_phone_takes_over_its_own_binding() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 90, &["Contact: <sip:101@10.0.0.7>"]).unwrap();
     let rebooted = Phone { call_id: "after-boot", ..DESK };
     register(&mut bindings, 9, rebooted, 1, &["Contact: <sip:101@10.0.0.7>"]).unwrap();
@@ -122,7 +127,7 @@ fn a_rebooted_phone_takes_over_its_own_binding() {
 
 #[test]
 fn expires_0_takes_one_phone_away_and_leaves_the_other() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     let two = ["Contact: <sip:a@10.0.0.1>, <sip:b@10.0.0.2>"];
     register(&mut bindings, 0, DESK, 1, &two).unwrap();
     let update =
@@ -135,7 +140,7 @@ fn expires_0_takes_one_phone_away_and_leaves_the_other() {
 
 #[test]
 fn the_star_takes_all_phones_away_and_only_with_expires_0() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>, <sip:c@d>"]).unwrap();
     for lines in [
         &["Contact: *"][..],
@@ -156,7 +161,7 @@ fn the_star_takes_all_phones_away_and_only_with_expires_0() {
 
 #[test]
 fn a_request_without_contact_asks_and_changes_nothing() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>"]).unwrap();
     let before = bindings.of("101").to_vec();
     assert_eq!(register(&mut bindings, 9, DESK, 2, &["Expires: 0"]), Ok(Update::default()));
@@ -165,7 +170,7 @@ fn a_request_without_contact_asks_and_changes_nothing() {
 
 #[test]
 fn a_register_that_was_overtaken_changes_nothing() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 7, &["Contact: <sip:a@b>"]).unwrap();
     let before = bindings.of("101").to_vec();
     for cseq in [6, 7] {
@@ -177,7 +182,7 @@ fn a_register_that_was_overtaken_changes_nothing() {
 
 #[test]
 fn one_bad_contact_refuses_the_good_ones_beside_it() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     for (contact, status) in [
         ("<sip:a@b>, <sip:c@d>;expires=5", 423),
         ("<sip:a@b>, <tel:+81312345678>", 400),
@@ -192,7 +197,7 @@ fn one_bad_contact_refuses_the_good_ones_beside_it() {
 
 #[test]
 fn the_eleventh_phone_replaces_the_one_heard_of_longest_ago() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     for n in 0..10 {
         let line = format!("Contact: <sip:phone{n}@b>;expires=7200");
         register(&mut bindings, n, DESK, n as u32 + 1, &[&line]).unwrap();
@@ -209,14 +214,14 @@ fn the_eleventh_phone_replaces_the_one_heard_of_longest_ago() {
 
 #[test]
 fn a_contact_written_twice_in_one_request_is_one_phone() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     let update = register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>, <sip:a@B>"]).unwrap();
     assert_eq!((update.refreshed.len(), update.removed.len(), bindings.len()), (1, 0, 1));
 }
 
 #[test]
 fn phones_expire_one_by_one_at_their_second() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>;expires=60, <sip:c@d>;expires=90"])
         .unwrap();
     assert_eq!(bindings.expire(at(59)), []);
@@ -230,7 +235,7 @@ fn phones_expire_one_by_one_at_their_second() {
 
 #[test]
 fn a_forgotten_user_has_no_phone() {
-    let mut bindings = Bindings::default();
+    let mut bindings = office();
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>"]).unwrap();
     assert!(bindings.is_at("101", "192.0.2.1".parse().unwrap()));
     assert_eq!(bindings.forget(&Key::from("101")).len(), 1);
@@ -238,16 +243,67 @@ fn a_forgotten_user_has_no_phone() {
 }
 
 #[test]
-fn a_flow_is_known_while_a_phone_is_bound_to_it() {
-    let mut bindings = Bindings::default();
+fn an_address_is_known_while_a_phone_is_bound_to_it() {
+    let mut bindings = office();
+    let [home, mobile]: [IpAddr; 2] = [HOME, MOBILE].map(|text| flow(text).remote.ip());
     register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>, <sip:c@d>"]).unwrap();
-    assert!(bindings.is_from(flow(HOME)));
-    assert!(!bindings.is_from(flow("192.0.2.1:5061")), "another port is another phone");
+    assert!(bindings.is_from(home));
     let moved = Phone { remote: MOBILE, ..DESK };
     register(&mut bindings, 5, moved, 2, &["Contact: <sip:a@b>;expires=60"]).unwrap();
-    assert!(bindings.is_from(flow(HOME)) && bindings.is_from(flow(MOBILE)));
+    assert!(bindings.is_from(home) && bindings.is_from(mobile));
     bindings.expire(at(65));
-    assert!(bindings.is_from(flow(HOME)) && !bindings.is_from(flow(MOBILE)));
+    assert!(bindings.is_from(home) && !bindings.is_from(mobile));
     register(&mut bindings, 70, moved, 3, &["Contact: *", "Expires: 0"]).unwrap();
-    assert!(!bindings.is_from(flow(HOME)));
+    assert!(!bindings.is_from(home));
+}
+
+#[test]
+fn parameters_of_a_contact_are_listed_as_they_were_written() {
+    let mut bindings = office();
+    let line = "Contact: <sip:101@h;x=%41>;+sip.instance=\"<urn:uuid:0-1>\";\r\n \
+                Unknown=a ; q=0.5;expires=90;reg-id=1";
+    register(&mut bindings, 0, DESK, 1, &[line]).unwrap();
+    assert_eq!(
+        contacts(&bindings, 0),
+        ["<sip:101@h;x=%41>;+sip.instance=\"<urn:uuid:0-1>\";Unknown=a;q=0.5;reg-id=1;expires=90"]
+    );
+}
+
+#[test]
+fn the_path_of_a_phone_is_kept_where_it_knows_of_paths() {
+    let mut bindings = office();
+    let path = "Path: <sip:edge.example.com;lr>, <sip:p2.example.com;lr>";
+    let lines = ["Contact: <sip:a@b>", path];
+    let refused = register(&mut bindings, 0, DESK, 1, &lines).unwrap_err();
+    assert_eq!((refused.status(), refused.header()), (420, Some("Unsupported: path\r\n".into())));
+    let lines = ["Contact: <sip:a@b>", path, "Supported: gruu, path"];
+    register(&mut bindings, 0, DESK, 2, &lines).unwrap();
+    let kept: Vec<&str> = bindings.of("101")[0].path.iter().map(|hop| &**hop).collect();
+    assert_eq!(kept, ["<sip:edge.example.com;lr>", "<sip:p2.example.com;lr>"]);
+}
+
+#[test]
+fn what_is_longer_than_any_phone_writes_is_not_kept() {
+    let mut bindings = office();
+    let long = "x".repeat(LONGEST_CONTACT);
+    let hops = "<sip:p;lr>, ".repeat(MOST_PATHS);
+    for lines in [
+        &[format!("Contact: <sip:a@b>;long={long}")][..],
+        &["Contact: <sip:a@b>".into(), format!("Path: {hops}<sip:p>"), "Supported: path".into()],
+        &["Contact: <sip:a@b>".into(), format!("Path: <sip:{long}>"), "Supported: path".into()],
+    ] {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(register(&mut bindings, 0, DESK, 1, &lines), Err(Refusal::TooLong));
+    }
+    assert_eq!(bindings.len(), 0);
+}
+
+#[test]
+fn a_full_extension_refuses_one_phone_more_where_it_is_set_so() {
+    let mut bindings = Bindings::new(ContactLimit { most: 2, replace_oldest: false });
+    register(&mut bindings, 0, DESK, 1, &["Contact: <sip:a@b>, <sip:c@d>"]).unwrap();
+    let refused = register(&mut bindings, 1, DESK, 2, &["Contact: <sip:e@f>"]);
+    assert_eq!(refused, Err(Refusal::TooManyContacts));
+    register(&mut bindings, 2, DESK, 3, &["Contact: <sip:a@b>"]).unwrap();
+    assert_eq!(bindings.len(), 2);
 }

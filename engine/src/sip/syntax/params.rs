@@ -45,6 +45,24 @@ impl<'a> Params<'a> {
         })
     }
 
+    /// Every parameter in order: its name, and all of it as written, quotes included, without
+    /// the semicolon. One that is not UTF-8 is left out.
+    pub fn iter_written(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let mut cursor = Cursor::new(self.raw);
+        let names = self.names;
+        std::iter::from_fn(move || {
+            loop {
+                let before = cursor;
+                let (name, _) = take_one(&mut cursor, names)??;
+                let written = text(cursor.since(before)).unwrap_or_default();
+                let written = written.trim_start().trim_start_matches(';').trim_start();
+                if let (Some(name), false) = (text(name), written.is_empty()) {
+                    return Some((name, written));
+                }
+            }
+        })
+    }
+
     /// The value of a parameter; `Some("")` for one that has none.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let mut cursor = Cursor::new(self.raw);

@@ -59,15 +59,18 @@ impl ResponseHead {
 
     /// Begins a response: status line and the copied lines, To with `tag` unless it has one.
     pub(crate) fn begin(&self, status: u16, tag: Option<&str>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"SIP/2.0 ");
-        out.extend_from_slice(&[
-            b'0' + (status / 100 % 10) as u8,
-            b'0' + (status / 10 % 10) as u8,
-            b'0' + (status % 10) as u8,
-            b' ',
-        ]);
-        out.extend_from_slice(reason_phrase(status).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        self.begin_saying(status, reason_phrase(status), tag, out);
+    }
+
+    /// The same with a reason phrase of its own: RFC 3261 21.4.1 wants it to say what is wrong.
+    pub(crate) fn begin_saying(
+        &self,
+        status: u16,
+        phrase: &str,
+        tag: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        status_line(status, phrase, out);
         out.extend_from_slice(&self.lines[..self.to_end]);
         if let Some(tag) = tag.filter(|_| !self.has_tag) {
             out.extend_from_slice(b";tag=");
@@ -75,6 +78,19 @@ impl ResponseHead {
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// The first line of a response.
+pub(crate) fn status_line(status: u16, phrase: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"SIP/2.0 ");
+    out.extend_from_slice(&[
+        b'0' + (status / 100 % 10) as u8,
+        b'0' + (status / 10 % 10) as u8,
+        b'0' + (status % 10) as u8,
+        b' ',
+    ]);
+    out.extend_from_slice(phrase.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// RFC 3261 18.2.1 and RFC 3581 4: the top Via says where the request really came from.

@@ -87,6 +87,8 @@ pub(super) enum Cancel {
 pub(crate) struct Server {
     pub(super) machine: ServerMachine,
     pub(super) key: u128,
+    /// What the copies of an INVITE have in common that came another way (RFC 3261 8.2.2.2).
+    pub(super) origin: Option<u128>,
     /// Until the final answer is given.
     pub(super) head: Option<Box<ResponseHead>>,
     pub(super) flow: Flow,
@@ -137,6 +139,8 @@ pub(crate) struct Transactions {
     pub(super) clients: Arena<Client>,
     pub(super) servers: Arena<Server>,
     pub(super) by_key: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
+    /// INVITEs outside dialogs by what their copies have in common.
+    pub(super) by_origin: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
 }
 
 /// Keys are hashes already: their low half serves as the table's hash.
@@ -167,6 +171,7 @@ impl Transactions {
             clients: Arena::new(),
             servers: Arena::new(),
             by_key: HashMap::default(),
+            by_origin: HashMap::default(),
         }
     }
 
@@ -207,6 +212,23 @@ impl Transactions {
         let mut second = hasher.clone();
         second.write_u64(self.secret.1);
         Ok(u128::from(hasher.finish()) << 64 | u128::from(second.finish()))
+    }
+
+    /// What an INVITE outside any dialog shares with its copies that took another way: From tag,
+    /// Call-ID and CSeq (RFC 3261 8.2.2.2). `None` for one that cannot be recognised by them.
+    pub(super) fn origin(&self, msg: &Message<'_>) -> Option<u128> {
+        let cseq = msg.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
+        if msg.to().ok()?.tag().is_some() {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret.0);
+        msg.from().ok()?.tag()?.hash(&mut hasher);
+        msg.call_id().ok()?.hash(&mut hasher);
+        cseq.number.hash(&mut hasher);
+        let mut second = hasher.clone();
+        second.write_u64(self.secret.1);
+        Some(u128::from(hasher.finish()) << 64 | u128::from(second.finish()))
     }
 
     /// A number that stays the same for one request and that nobody else can foretell.

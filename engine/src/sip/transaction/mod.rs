@@ -19,7 +19,7 @@ pub(crate) mod timers;
 
 use std::time::Duration;
 
-pub(crate) use head::ResponseHead;
+pub(crate) use head::{ResponseHead, status_line};
 pub(crate) use layer::{CancelReason, ClientHandle, Incoming, Owner, ServerHandle, Transactions};
 pub(crate) use timers::Timer;
 

@@ -60,9 +60,11 @@ impl Transactions {
             Method::Invite => ServerMachine::Invite(invite_server::State::Proceeding),
             _ => ServerMachine::NonInvite(non_invite_server::State::Trying),
         };
+        let origin = self.origin(msg);
         let handle = self.servers.insert(Server {
             machine,
             key,
+            origin,
             flow: head.flow,
             head: Some(Box::new(head)),
             last: None,
@@ -70,7 +72,24 @@ impl Transactions {
             owner,
         });
         self.by_key.insert(key, handle);
+        if let Some(origin) = origin {
+            self.by_origin.insert(origin, handle);
+        }
         Ok(handle)
+    }
+
+    /// Whether this fresh INVITE is a copy of one that is being served and that a proxy before
+    /// us sent by two ways (RFC 3261 8.2.2.2). Once an INVITE was refused, a copy is another
+    /// attempt of its sender by another way.
+    pub(crate) fn is_merged(&self, msg: &Message<'_>) -> bool {
+        let first = self.origin(msg).and_then(|origin| self.by_origin.get(&origin));
+        let machine = first.and_then(|at| self.servers.get(*at)).map(|server| server.machine);
+        match machine {
+            Some(ServerMachine::Invite(
+                invite_server::State::Proceeding | invite_server::State::Accepted,
+            )) => true,
+            Some(ServerMachine::Invite(_) | ServerMachine::NonInvite(_)) | None => false,
+        }
     }
 
     /// Names the call an INVITE has become.
@@ -215,6 +234,12 @@ impl Transactions {
                         io.disarm(Some(id));
                     }
                     self.by_key.remove(&server.key);
+                    // A later copy has taken the place when the first was refused.
+                    if let Some(origin) = server.origin
+                        && self.by_origin.get(&origin) == Some(&at)
+                    {
+                        self.by_origin.remove(&origin);
+                    }
                     self.servers.remove(at);
                 }
                 Effect::SendAck | Effect::Deliver | Effect::Report(_) => {}

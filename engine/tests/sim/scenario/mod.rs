@@ -8,3 +8,4 @@ mod operator;
 mod phones;
 mod refusal;
 mod release;
+mod security;

@@ -180,7 +180,8 @@ impl Call {
                 self.learn(core, A, &sdp)?;
                 Some(self.first_offer(core, &sdp)?)
             }
-            (false, _) => return Err(Cause::NoCodec),
+            // Optional, or it would have been refused (RFC 3261 8.2.3).
+            (false, _) => None,
         };
         if let Phase::Dialling(dialling) = &mut self.phase {
             dialling.hunt = Hunt::new(routed.steps);

@@ -28,6 +28,8 @@ pub(super) struct Route {
     pub(super) destination: Key,
     pub(super) identity: IdentityOverride,
     pub(super) uri: String,
+    /// The path that a phone registered with (RFC 3327 5.3).
+    pub(super) routes: Vec<Box<str>>,
     pub(super) flow: Flow,
     pub(super) by_flow: bool,
     pub(super) trunk: Option<TrunkIx>,
@@ -78,6 +80,9 @@ impl Call {
             lines(&[b"Max-Forwards: ", max_forwards.to_string().as_bytes(), b"\r\nFrom: "]);
             lines(&[&dialog.local, b"\r\nTo: ", &dialog.remote, b"\r\nCall-ID: "]);
             lines(&[dialog.call_id.as_bytes(), b"\r\nCSeq: 1 INVITE\r\n"]);
+            for route in &route.routes {
+                lines(&[b"Route: ", route.as_bytes(), b"\r\n"]);
+            }
             faces.contact(route.flow, out);
             allow(out);
             identity.write_headers(format, &domain, out);
@@ -169,7 +174,7 @@ impl Call {
             local_seq: 1,
             remote_seq: None,
             target: route.uri.as_str().into(),
-            routes: Vec::new(),
+            routes: route.routes.clone(),
             flow: route.flow,
             by_flow: route.by_flow,
         }

@@ -55,20 +55,21 @@ impl Call {
                     return Err(Cause::Unreachable);
                 }
                 let extension = routing.snapshot.extension(at);
-                let contacts: Vec<(String, Flow)> =
+                let contacts: Vec<(String, Flow, Vec<Box<str>>)> =
                     (core.registrar.contacts(extension.user.as_str()))
                         .iter()
-                        .map(|binding| (binding.uri.to_string(), binding.flow))
+                        .map(|phone| (phone.target().to_owned(), phone.flow, phone.path.to_vec()))
                         .collect();
                 if contacts.is_empty() || !extension.enabled {
                     return Err(Cause::Absent);
                 }
-                for (uri, flow) in contacts {
+                for (uri, flow, routes) in contacts {
                     let route = Route {
                         place,
                         destination: routing.snapshot.target_key(&target),
                         identity: routing.snapshot.identity_of(&target),
                         uri,
+                        routes,
                         flow,
                         by_flow: true,
                         trunk: None,
@@ -117,6 +118,7 @@ impl Call {
                 destination: snapshot.target_key(target),
                 identity: snapshot.identity_of(target),
                 uri: format!("sip:{user}@{peer}"),
+                routes: Vec::new(),
                 flow: Flow { listener, transport: Transport::Udp, remote: peer, connection: 0 },
                 by_flow: false,
                 trunk: Some(at),
@@ -175,6 +177,7 @@ impl Call {
             destination: routing.snapshot.target_key(target),
             identity: routing.snapshot.identity_of(target),
             uri: uri.to_owned(),
+            routes: Vec::new(),
             flow: Flow { listener, transport: Transport::Udp, remote, connection: 0 },
             by_flow: false,
             trunk,
