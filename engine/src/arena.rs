@@ -9,6 +9,10 @@ use std::marker::PhantomData;
 /// however many calls are up.
 const CHUNK: usize = 256;
 
+/// Slots that [`Arena::insert_at`] makes at most: forty times the calls of a busy node, so that a
+/// damaged handle costs memory but not all of it.
+const MOST_REVIVED: u32 = 1 << 20;
+
 /// The name of one value in an [`Arena`]; once the value is removed it names nothing, for ever.
 pub struct Handle<T> {
     index: u32,
@@ -115,6 +119,39 @@ impl<T> Arena<T> {
         let (chunk, at) = place(index);
         let value = make(Handle::new(index, self.chunks[chunk][at].generation))?;
         Some(self.insert_with(|_| value))
+    }
+
+    /// Puts a value back under the name that it had in an earlier life of the process. False when
+    /// another has the place, or it lies beyond what an arena of calls can come to.
+    ///
+    /// [`Arena::relink`] must follow before anything else is inserted.
+    pub fn insert_at(&mut self, handle: Handle<T>, value: T) -> bool {
+        if handle.index >= MOST_REVIVED {
+            return false;
+        }
+        let (chunk, at) = place(handle.index);
+        while self.chunks.get(chunk).is_none_or(|chunk| chunk.len() <= at) {
+            self.grow();
+        }
+        let slot = &mut self.chunks[chunk][at];
+        if matches!(slot.content, Content::Full(_)) {
+            return false;
+        }
+        *slot = Slot { generation: handle.generation, content: Content::Full(value) };
+        self.len += 1;
+        true
+    }
+
+    /// Finds the free slots anew, the lowest first.
+    pub fn relink(&mut self) {
+        let mut next = None;
+        let slots = self.chunks.iter_mut().flatten().zip(0u32..).collect::<Vec<_>>();
+        for (slot, index) in slots.into_iter().rev() {
+            if let Content::Free(_) = slot.content {
+                slot.content = Content::Free(next.replace(index));
+            }
+        }
+        self.free = next;
     }
 
     /// A new slot at the end, free but in no list.
@@ -296,6 +333,22 @@ mod tests {
         assert_eq!(arena.remove(last), Some(2));
         assert_ne!(arena.insert(3).index(), 0);
         assert_eq!(arena.get(last), None);
+    }
+
+    #[test]
+    fn values_take_their_old_places_again_and_new_ones_go_around_them() {
+        let mut arena = Arena::new();
+        let (low, high) = (Handle::new(1, 7), Handle::new(300, 2));
+        assert!(arena.insert_at(high, "high") && arena.insert_at(low, "low"));
+        assert!(!arena.insert_at(Handle::new(1, 8), "taken"));
+        assert!(!arena.insert_at(Handle::new(MOST_REVIVED, 0), "damage"));
+        arena.relink();
+        let new: Vec<_> = (0..400).map(|_| arena.insert("new")).collect();
+        assert!(new.iter().all(|handle| *handle != low && *handle != high));
+        assert_eq!((arena.get(low), arena.get(high)), (Some(&"low"), Some(&"high")));
+        assert_eq!(arena.len(), 402);
+        assert_eq!(arena.remove(low), Some("low"));
+        assert_ne!(arena.insert("newer").to_bits(), low.to_bits());
     }
 
     #[test]

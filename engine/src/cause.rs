@@ -1,6 +1,7 @@
 //! Why a call or a leg ended: one table between our causes, SIP status codes and Q.850.
 
 use crate::cdr::CallResult;
+use crate::journal::image;
 
 /// Why an attempt, a branch or a conversation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +49,13 @@ pub(crate) enum Cause {
     /// Any other failure of the far end.
     Failure,
 }
+
+image!(enum Cause {
+    0 = NormalClearing, 1 = AnsweredElsewhere, 2 = Cancelled, 3 = Unallocated, 4 = NumberChanged,
+    5 = Incomplete, 6 = Busy, 7 = NoAnswer, 8 = Absent, 9 = Rejected, 10 = Blocked, 11 = Timeout,
+    12 = NoChannel, 13 = Unreachable, 14 = NoCodec, 15 = Overload, 16 = Loop, 17 = Protocol,
+    18 = MediaTimeout, 19 = Operator, 20 = Failure,
+});
 
 /// One row: the cause, the status sent for it, its Q.850 value, and the result it counts as.
 const TABLE: [(Cause, u16, u8, CallResult); 21] = {

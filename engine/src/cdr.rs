@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::{CallId, Key};
+use crate::journal::image;
 use crate::plan::E164;
 use crate::time::WallTime;
 
@@ -196,3 +197,22 @@ words!(CallResult {
     Blocked = "blocked",
 });
 words!(EndedBy { Caller = "caller", Callee = "callee", System = "system" });
+
+image!(enum Direction { 0 = In, 1 = Out, 2 = Forward });
+image!(enum CallerClass { 0 = Number, 1 = Withheld, 2 = Payphone, 3 = Unavailable });
+image!(enum CallResult {
+    0 = Answered, 1 = NoAnswer, 2 = Busy, 3 = Rejected, 4 = Cancelled, 5 = Unreachable,
+    6 = Failed, 7 = Blocked,
+});
+image!(enum EndedBy { 0 = Caller, 1 = Callee, 2 = System });
+image!(struct Caller { number, class });
+image!(struct MediaDirection { packets, lost, jitter_ms, mos });
+image!(struct LegMedia { received, sent });
+image!(struct CdrLeg {
+    destination, trunk_out, dialled, presented, started_at, ringing_at, answered_at, ended_at,
+    sip_status, q850_cause, media,
+});
+image!(struct Cdr {
+    id, direction, did, customer, caller, trunk_in, started_at, ringing_at, answered_at, ended_at,
+    duration, result, sip_status, q850_cause, ended_by, answered_by, legs,
+});

@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub unknown_peer: UnknownPeer,
     /// What phones are asked to prove their password with.
     pub digest: DigestOffer,
+    /// Calls are journalled, so that they outlive the process.
+    pub journal: bool,
     /// How many phones an extension may have registered.
     pub contacts: ContactLimit,
     /// What the engine takes on at most.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{EngineConfig, Listener};
 use crate::input::{Flow, ListenerId, Transport};
 use crate::io::Io;
-use crate::media::PortPool;
+use crate::media::{PortPool, SessionId};
 use crate::register::Registrar;
 use crate::route::Snapshot;
 use crate::sip::token::Branch;
@@ -122,6 +122,11 @@ impl Core {
     pub(crate) fn next_session(&mut self) -> u64 {
         self.sessions += 1;
         self.sessions
+    }
+
+    /// A session of an earlier process: its number is not given again.
+    pub(crate) fn keep_session(&mut self, session: SessionId) {
+        self.sessions = self.sessions.max(session.0);
     }
 
     pub(crate) fn next_resolve(&mut self) -> u64 {

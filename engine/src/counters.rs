@@ -46,6 +46,10 @@ pub struct Counters {
     pub channels_in_use: u64,
     /// Calls in memory now: running ones, and those that wait for last answers.
     pub calls_held: u64,
+    /// Calls that went on after a restart.
+    pub calls_restored: u64,
+    /// Images of calls and phones in the journal that could not be read.
+    pub journal_unreadable: u64,
     /// Server and client transactions now, lingering ones included.
     pub transactions: u64,
 }

@@ -11,11 +11,12 @@ use crate::cause::Cause;
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::counters::Counters;
+use crate::id::CallId;
 use crate::input::{Flow, Input, OperatorCommand, Output};
 use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
-use crate::sip::transaction::{ClientHandle, Failure, Owner};
+use crate::sip::transaction::{ClientHandle, Failure, Owner, ServerHandle};
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
 use crate::wheel::TimerId;
@@ -32,6 +33,10 @@ pub struct Engine {
     reporting: bool,
     /// Wakes for the next binding that expires.
     pub(crate) expiry: Option<TimerId>,
+    /// First transactions of calls that are over: their images go with them.
+    pub(crate) lingering: std::collections::BTreeMap<ServerHandle, CallId>,
+    /// Calls that have not been written into the journal again yet.
+    pub(crate) rewriting: Vec<CallHandle>,
 }
 
 impl Engine {
@@ -43,6 +48,8 @@ impl Engine {
             sessions: std::collections::BTreeMap::new(),
             reporting: false,
             expiry: None,
+            lingering: std::collections::BTreeMap::new(),
+            rewriting: Vec::new(),
         }
     }
 
@@ -53,6 +60,7 @@ impl Engine {
         if !self.reporting {
             self.reporting = true;
             self.core.io.arm(REPORT_EVERY, TimerKey::Report);
+            self.journal_node();
         }
         match input {
             Input::Datagram { flow, bytes } => self.on_message(flow, bytes),
@@ -69,14 +77,17 @@ impl Engine {
                 self.core.routing = self.core.usage.install(snapshot);
                 self.forget_disabled_phones();
             }
+            Input::Rewrite => self.begin_rewriting(),
             Input::Tick => {}
         }
         self.fire_timers();
+        self.let_lingering_go();
     }
 
     /// The next output, to be carried out before the one after it.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.core.io.outbox.pop_front()
+        let journal = self.core.io.journal.pop_front();
+        journal.map(Output::Journal).or_else(|| self.core.io.outbox.pop_front())
     }
 
     /// When the engine wants to be woken, if nothing comes before.
@@ -198,14 +209,22 @@ impl Engine {
         self.tidy(handle);
     }
 
-    /// Forgets a call that is over.
+    /// Has the journal keep what has changed of a call, and forgets one that is over.
     pub(crate) fn tidy(&mut self, handle: CallHandle) {
-        if self.calls.get(handle).is_some_and(Call::is_over)
-            && let Some(call) = self.calls.remove(handle)
-            && let Some(session) = call.session()
-        {
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        if self.core.config.journal {
+            let image = call.save(&self.core);
+            self.core.io.journal.extend(image);
+        }
+        if !call.is_over() {
+            return;
+        }
+        let (id, server, session) = (call.id, call.first_server(), call.session());
+        self.calls.remove(handle);
+        if let Some(session) = session {
             self.sessions.remove(&session);
         }
+        self.linger(id, server);
     }
 
     fn fire_timers(&mut self) {
@@ -223,7 +242,12 @@ impl Engine {
                 }
                 TimerKey::Call(bits, timer) => self.on_call_timer(bits, timer),
                 TimerKey::Registrar => self.expire_phones(),
+                TimerKey::Rewrite => self.rewrite(),
+                TimerKey::Rewritten => self.rewritten(),
                 TimerKey::Report => {
+                    if !(self.calls.is_empty() && self.lingering.is_empty()) {
+                        self.journal_node();
+                    }
                     let outbox: &mut VecDeque<Output> = &mut self.core.io.outbox;
                     self.core.usage.report(|event| outbox.push_back(Output::Event(event)));
                     self.core.io.arm(REPORT_EVERY, TimerKey::Report);
@@ -244,6 +268,7 @@ impl Engine {
             CallTimer::AckOver { leg } => call.ack_over(core, leg),
             CallTimer::RepeatRinging => call.repeat_ringing(core),
             CallTimer::RecordDue => call.record_due(core),
+            CallTimer::Probe { leg } => call.probe(core, leg),
         }
         self.tidy(handle);
     }

@@ -87,6 +87,9 @@ pub enum Input<'a> {
     Command(OperatorCommand),
     /// New provisioning, for calls that start from now on.
     Snapshot(Arc<Snapshot>),
+    /// Write everything that is needed after a restart into the journal again, a little at a
+    /// time; [`Output::Rewritten`] tells when that is done.
+    Rewrite,
     /// Time has passed: [`crate::Engine::poll_timeout`] is due. Spurious ones are no-ops.
     Tick,
 }
@@ -109,6 +112,12 @@ pub enum OperatorCommand {
 /// What leaves the engine, in the order in which it must be carried out.
 #[derive(Debug)]
 pub enum Output {
+    /// Keep these bytes in the journal. They stand before whatever they make true: when a
+    /// [`Output::Transmit`] after them is carried out, they must have been written.
+    Journal(Box<[u8]>),
+    /// Everything that is needed after a restart has been written again since
+    /// [`Input::Rewrite`]: records older than that are needed for their CDRs alone.
+    Rewritten,
     /// Send these bytes.
     Transmit {
         /// By this way.

@@ -20,6 +20,8 @@ const SCRATCH: usize = 4096;
 pub(crate) struct Io {
     pub(crate) now: Now,
     pub(crate) outbox: VecDeque<Output>,
+    /// What must be in the journal before anything in the outbox is carried out.
+    pub(crate) journal: VecDeque<Box<[u8]>>,
     pub(crate) wheel: Wheel<TimerKey>,
     pub(crate) counters: Counters,
     pub(crate) rng: Rng,
@@ -32,6 +34,7 @@ impl Io {
         Io {
             now: Now::default(),
             outbox: VecDeque::new(),
+            journal: VecDeque::new(),
             wheel: Wheel::new(),
             counters: Counters::default(),
             rng: Rng::new(seed),

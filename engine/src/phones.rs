@@ -105,6 +105,7 @@ impl Engine {
                     lines.push_str("\r\n");
                 }
                 self.answer_register(flow, msg, 200, &lines);
+                self.journal_phones(proof.user());
                 for binding in &update.refreshed {
                     self.tell_registered(proof.user(), binding);
                 }
@@ -131,7 +132,7 @@ impl Engine {
         answer(&mut self.core, server, &reply);
     }
 
-    fn tell_registered(&mut self, user: &Key, binding: &Binding) {
+    pub(crate) fn tell_registered(&mut self, user: &Key, binding: &Binding) {
         let now = self.core.io.now;
         let left = i64::try_from(binding.expires.since(now.mono).as_micros()).unwrap_or(i64::MAX);
         let expires_at = WallTime::from_unix_micros(now.wall.as_unix_micros().saturating_add(left));
@@ -161,6 +162,7 @@ impl Engine {
         let gone = self.core.registrar.expire(self.core.io.now.mono);
         for (user, binding) in &gone {
             self.tell_unregistered(user, binding);
+            self.journal_phones(user);
         }
         self.expiry = None;
         self.watch_expiry();
@@ -177,6 +179,7 @@ impl Engine {
                 for binding in self.core.registrar.forget(&user) {
                     self.tell_unregistered(&user, &binding);
                 }
+                self.journal_phones(&user);
             }
         }
         self.watch_expiry();

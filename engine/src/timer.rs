@@ -1,5 +1,6 @@
 //! Every reason the engine wakes up by itself.
 
+use crate::journal::image;
 use crate::sip::transaction::Timer;
 
 /// What a timer in the engine's wheel is for. Handles are kept as bits: a timer whose owner has
@@ -14,6 +15,10 @@ pub(crate) enum TimerKey {
     Call(u64, CallTimer),
     /// A binding of the registrar expires.
     Registrar,
+    /// The next few calls are written into the journal again.
+    Rewrite,
+    /// Everything has been, and what was not rewritten has ended.
+    Rewritten,
     /// The once-a-second report of trunk channels.
     Report,
 }
@@ -52,4 +57,17 @@ pub(crate) enum CallTimer {
     RepeatRinging,
     /// Legs still wait for their last answers: write the record without them.
     RecordDue,
+    /// Nothing was heard of a peer since a restart: ask it.
+    Probe {
+        /// The leg.
+        leg: u16,
+    },
 }
+
+image!(enum TimerKey { 0 = Client(of, timer), 1 = Server(of, timer), 2 = Call(of, timer),
+    3 = Registrar, 4 = Report, 5 = Rewrite, 6 = Rewritten });
+image!(enum CallTimer {
+    0 = Launch { step, branch }, 1 = RingOver { leg }, 2 = CancelOver { leg },
+    3 = ResendOk { leg }, 4 = AckOver { leg }, 5 = RepeatRinging, 6 = RecordDue,
+    7 = Probe { leg },
+});

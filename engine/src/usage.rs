@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::Key;
+use crate::journal::{Image, Pen, Reader};
 use crate::plan::E164;
 use crate::route::{Snapshot, TrunkIx};
 use crate::time::Timestamp;
@@ -25,6 +26,29 @@ impl Routing {
     /// The counter of a trunk of this snapshot.
     pub(crate) fn slot(&self, trunk: TrunkIx) -> TrunkSlot {
         self.slots[trunk.0 as usize]
+    }
+}
+
+impl Image for Channel {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let trunk = pen.core.map(|core| core.usage.trunk_of(self).clone());
+        pen.put(&trunk);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let trunk: Key = from.get::<Option<Key>>()??;
+        Some(from.core.as_mut()?.usage.claim(&trunk))
+    }
+}
+
+impl Image for DidCall {
+    fn write(&self, pen: &mut Pen<'_>) {
+        pen.put(&self.0);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let did = from.get()?;
+        Some(from.core.as_mut()?.usage.enter_again(did))
     }
 }
 
@@ -91,20 +115,7 @@ impl Usage {
             .trunks
             .iter()
             .map(|trunk| {
-                let next = TrunkSlot(self.trunks.len() as u32);
-                let slot = *self.by_key.entry(trunk.key.clone()).or_insert(next);
-                if slot == next {
-                    let key = trunk.key.clone();
-                    self.trunks.push(TrunkUse {
-                        key,
-                        in_use: 0,
-                        limit: 0,
-                        reserved: 0,
-                        rate: 0,
-                        begun: VecDeque::new(),
-                        reported: None,
-                    });
-                }
+                let slot = self.slot_of(&trunk.key);
                 let counter = &mut self.trunks[slot.0 as usize];
                 counter.limit = trunk.channels;
                 counter.reserved = trunk.reserved_incoming;
@@ -147,6 +158,36 @@ impl Usage {
         Ok(Channel(slot))
     }
 
+    /// Takes a channel again for a call that had one before a restart, whatever the limit is
+    /// now and even if the trunk is gone.
+    pub(crate) fn claim(&mut self, trunk: &Key) -> Channel {
+        let slot = self.slot_of(trunk);
+        self.trunks[slot.0 as usize].in_use += 1;
+        Channel(slot)
+    }
+
+    /// The trunk of a channel.
+    pub(crate) fn trunk_of(&self, channel: &Channel) -> &Key {
+        &self.trunks[channel.0.0 as usize].key
+    }
+
+    fn slot_of(&mut self, trunk: &Key) -> TrunkSlot {
+        let next = TrunkSlot(self.trunks.len() as u32);
+        let slot = *self.by_key.entry(trunk.clone()).or_insert(next);
+        if slot == next {
+            self.trunks.push(TrunkUse {
+                key: trunk.clone(),
+                in_use: 0,
+                limit: 0,
+                reserved: 0,
+                rate: 0,
+                begun: VecDeque::new(),
+                reported: None,
+            });
+        }
+        slot
+    }
+
     /// Gives a channel back.
     pub(crate) fn release(&mut self, channel: Channel) {
         self.trunks[channel.0.0 as usize].in_use -= 1;
@@ -160,6 +201,12 @@ impl Usage {
         }
         *calls += 1;
         Some(DidCall(did))
+    }
+
+    /// Enters a call to a DID again that was there before a restart, whatever the cap is now.
+    pub(crate) fn enter_again(&mut self, did: E164) -> DidCall {
+        *self.dids.entry(did).or_insert(0) += 1;
+        DidCall(did)
     }
 
     /// A call to a DID is over.

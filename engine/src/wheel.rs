@@ -152,6 +152,12 @@ impl<K: Copy> Wheel<K> {
         self.ready.insert(place, entry);
     }
 
+    /// When a timer is due and what it is for; `None` if it was popped or cancelled.
+    pub fn get(&self, id: TimerId) -> Option<(Timestamp, K)> {
+        let timer = self.timers.get(id.index as usize)?;
+        (timer.age == id.age && timer.slot != FREE).then_some((timer.at, timer.key))
+    }
+
     /// Stops a timer and gives its key back; `None` if it was popped or cancelled before.
     pub fn cancel(&mut self, id: TimerId) -> Option<K> {
         let timer = self.timers.get_mut(id.index as usize)?;

@@ -91,6 +91,7 @@ impl Wire {
             digest: tensou_engine::DigestOffer::Both,
             contacts: tensou_engine::ContactLimit::default(),
             limits: tensou_engine::Limits::default(),
+            journal: false,
         };
         let snapshot = Snapshot::compile(1, &provisioning()).unwrap();
         let engine = Engine::new(config, Arc::new(snapshot));
@@ -133,6 +134,7 @@ impl Wire {
                     self.engine.handle(self.now(), Input::Media(event));
                 }
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
+                Output::Journal(_) | Output::Rewritten => {}
             }
         }
     }

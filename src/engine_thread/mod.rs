@@ -312,6 +312,7 @@ impl Looper {
             Output::Media(command) => self.answers.extend(self.media.carry_out(command)),
             Output::Cdr(cdr) => self.cdrs.push(cdr),
             Output::Event(event) => self.events.push(event),
+            Output::Journal(_) | Output::Rewritten => {}
         }
     }
 

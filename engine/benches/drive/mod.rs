@@ -117,6 +117,7 @@ impl Line {
             digest: tensou_engine::DigestOffer::Both,
             contacts: tensou_engine::ContactLimit::default(),
             limits: tensou_engine::Limits::default(),
+            journal: false,
         };
         let engine = Engine::new(config, Arc::new(snapshot(1)));
         Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0 }
@@ -138,6 +139,7 @@ impl Line {
                 }
                 Output::Cdr(_) => self.records += 1,
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
+                Output::Journal(_) | Output::Rewritten => {}
             }
         }
     }

@@ -50,7 +50,7 @@ pub(crate) struct PendingOk {
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) interval: Duration,
     pub(crate) resend: Option<TimerId>,
-    pub(crate) over: TimerId,
+    pub(crate) over: Option<TimerId>,
     /// The offer was in this 2xx: the ACK brings the answer, and this leg's ACK waits for it.
     pub(crate) answer_to: Option<u16>,
 }
@@ -96,6 +96,12 @@ pub(crate) struct Leg {
     pub(crate) record: Option<Box<CdrLeg>>,
     /// Tags of further 2xx of a fork behind it, ended with BYE.
     pub(crate) strays: Vec<Box<str>>,
+    /// Transactions of its peer's requests that go on across the call.
+    pub(crate) served: Vec<ServerHandle>,
+    /// INVITEs of ours within the dialog.
+    pub(crate) asked: Vec<ClientHandle>,
+    /// The question whether the peer is still there.
+    pub(crate) probe: Option<ClientHandle>,
 }
 
 impl Leg {
@@ -118,6 +124,9 @@ impl Leg {
             ringing: false,
             record: None,
             strays: Vec::new(),
+            served: Vec::new(),
+            asked: Vec::new(),
+            probe: None,
         }
     }
 

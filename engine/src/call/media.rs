@@ -14,9 +14,11 @@ use super::{A, Call};
 #[derive(Debug)]
 pub(crate) struct Media {
     pub(crate) session: SessionId,
-    a: PortPair,
-    b: PortPair,
-    watched: bool,
+    pub(super) a: PortPair,
+    pub(super) b: PortPair,
+    pub(super) watched: bool,
+    /// Where each side's phone is, as the relay was told last.
+    pub(super) remotes: [Option<Remote>; 2],
 }
 
 fn side(leg: u16) -> Side {
@@ -39,7 +41,7 @@ impl Media {
         };
         let session = SessionId(core.next_session());
         core.io.media(MediaCommand::Open { session, a, b });
-        Ok(Media { session, a, b, watched: false })
+        Ok(Media { session, a, b, watched: false, remotes: [None; 2] })
     }
 
     fn port(&self, side: Side) -> PortPair {
@@ -150,6 +152,7 @@ impl Call {
         self.leg_mut(leg).sends = sends;
         if on_hold {
             // RFC 3264 8.4, the old form of hold: nobody is to be sent anything.
+            self.remember_remote(side(leg), None);
             core.io.media(MediaCommand::ClearRemote { session, side: side(leg) });
             return Ok(());
         }
@@ -159,15 +162,24 @@ impl Call {
             latch,
             sends,
         };
+        self.remember_remote(side(leg), Some(remote));
         core.io.media(MediaCommand::SetRemote { session, side: side(leg), remote });
         Ok(())
     }
 
     /// Forgets a callee's phone: it only had early media.
     pub(super) fn forget_remote(&mut self, core: &mut Core) {
+        self.remember_remote(Side::B, None);
         if let Some(media) = &self.media {
             core.io.media(MediaCommand::ClearRemote { session: media.session, side: Side::B });
         }
+    }
+
+    fn remember_remote(&mut self, side: Side, remote: Option<Remote>) {
+        if let Some(media) = &mut self.media {
+            media.remotes[side as usize] = remote;
+        }
+        self.touch();
     }
 
     /// Watches for silence while both sides talk; on hold silence is meant.

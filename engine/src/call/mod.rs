@@ -1,6 +1,7 @@
 //! The call, split by phase: admit → dial → early → answer → talk → release.
 
 mod compose;
+mod image;
 mod leg;
 mod media;
 mod phase;
@@ -10,19 +11,21 @@ use std::sync::Arc;
 
 use crate::arena::Handle;
 use crate::cause::Cause;
-use crate::cdr::EndedBy;
+use crate::cdr::{Cdr, EndedBy};
 use crate::hunt::Hunt;
 use crate::id::CallId;
 use crate::route::{DiversionReason, ExtensionIx, TrunkIx};
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle};
 use crate::timer::{CallTimer, TimerKey};
 use crate::usage::{DidCall, Routing};
+use crate::wheel::TimerId;
 
 pub(crate) use compose::{Answer, SDP, allow, answer, finish};
+pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, end_orphan};
-pub(crate) use record::Record;
+pub(crate) use record::{EndNote, Record};
 
 /// Names a call.
 pub(crate) type CallHandle = Handle<Call>;
@@ -53,6 +56,9 @@ pub(crate) struct Call {
     media: Option<Media>,
     did_call: Option<DidCall>,
     record: Box<Record>,
+    unsaved: image::Unsaved,
+    /// Its CDR, until the journal has it.
+    finished: Option<Box<Cdr>>,
 }
 
 /// What a call is doing.
@@ -87,6 +93,8 @@ struct Dialling {
     told_ringing: bool,
     /// Names being looked up: question, step and branch.
     resolving: Vec<(u64, u16, u16)>,
+    /// Branches that wait for their delay.
+    launches: Vec<Option<TimerId>>,
 }
 
 /// The state of a conversation.
@@ -132,8 +140,15 @@ impl Call {
         &self.legs[usize::from(at)]
     }
 
+    /// Has the leg written into the journal before this step's messages leave.
     fn leg_mut(&mut self, at: u16) -> &mut Leg {
+        self.unsaved.leg(at);
         &mut self.legs[usize::from(at)]
+    }
+
+    /// Has the call written into the journal though no leg has changed.
+    fn touch(&mut self) {
+        self.unsaved.any = true;
     }
 
     /// The leg with this number, if there is one: numbers come from tags that peers send.

@@ -10,7 +10,7 @@ use crate::id::{CallId, Key};
 use crate::input::Output;
 use crate::media::SideCounters;
 use crate::plan::E164;
-use crate::time::{Timestamp, WallTime};
+use crate::time::{Now, Timestamp, WallTime};
 
 use super::Call;
 
@@ -29,6 +29,9 @@ pub(crate) struct Record {
     pub(crate) media: Option<(SideCounters, SideCounters)>,
     /// The CDR has gone out.
     pub(crate) written: bool,
+    /// The process was started anew, and nothing has been heard of either peer since: when the
+    /// call was last known to be up.
+    pub(crate) unheard: Option<Now>,
 }
 
 /// The moment a callee answered.
@@ -54,22 +57,8 @@ impl Call {
     /// Notes the end, tells the world, and counts it. The CDR follows when every leg has its
     /// last answer.
     pub(super) fn note_end(&mut self, core: &mut Core, end: EndNote) {
-        let now = core.io.now;
-        let answered = self.record.answered;
-        let duration = answered.map_or(Duration::ZERO, |answered| now.mono.since(answered.mono));
-        let (result, sip_status) = match answered {
-            Some(_) => (CallResult::Answered, 200),
-            None => (end.cause.result(), end.status),
-        };
-        let end = End {
-            at: now.wall,
-            duration,
-            result,
-            sip_status,
-            q850_cause: end.q850,
-            ended_by: end.by,
-        };
-        self.record.end = Some(end);
+        let end = self.record.end_at(self.end_of(core.io.now, end), end);
+        let duration = end.duration;
         core.io.counters.calls_ended += 1;
         core.io.counters.calls_active -= 1;
         core.io.counters.talk_millis += duration.as_millis() as u64;
@@ -77,11 +66,19 @@ impl Call {
             call: self.id,
             at: end.at,
             duration,
-            result,
-            sip_status,
+            result: end.result,
+            sip_status: end.sip_status,
             q850_cause: end.q850_cause,
             ended_by: end.ended_by,
         });
+    }
+
+    /// A peer that was gone when a restart was over had left before it: the call was last known
+    /// to be up when the process was last known to run.
+    fn end_of(&self, now: Now, end: EndNote) -> Now {
+        let found_gone =
+            end.by == EndedBy::System && matches!(end.cause, Cause::MediaTimeout | Cause::Timeout);
+        self.record.unheard.filter(|_| found_gone).unwrap_or(now)
     }
 
     /// Writes the CDR, once.
@@ -107,27 +104,12 @@ impl Call {
             }
             legs.push(*record);
         }
-        let record = &mut *self.record;
-        let cdr = Cdr {
-            id: self.id,
-            direction: record.direction,
-            did: record.did,
-            customer: record.customer.take(),
-            caller: record.caller,
-            trunk_in: record.trunk_in.take(),
-            started_at: record.started_at,
-            ringing_at: record.ringing_at,
-            answered_at: record.answered.map(|answered| answered.at),
-            ended_at: end.at,
-            duration: end.duration,
-            result: end.result,
-            sip_status: end.sip_status,
-            q850_cause: end.q850_cause,
-            ended_by: end.ended_by,
-            answered_by,
-            legs,
-        };
+        let cdr = Cdr { answered_by, legs, ..self.record.cdr(self.id, end) };
+        if core.config.journal {
+            self.finished = Some(Box::new(cdr.clone()));
+        }
         core.io.outbox.push_back(Output::Cdr(Box::new(cdr)));
+        self.touch();
     }
 }
 
@@ -151,6 +133,48 @@ fn of(side: SideCounters) -> MediaDirection {
 }
 
 impl Record {
+    /// Notes how and when the call ended.
+    pub(crate) fn end_at(&mut self, at: Now, note: EndNote) -> End {
+        let answered = self.answered;
+        let (result, sip_status) = match answered {
+            Some(_) => (CallResult::Answered, 200),
+            None => (note.cause.result(), note.status),
+        };
+        let end = End {
+            at: at.wall,
+            duration: answered.map_or(Duration::ZERO, |answered| at.mono.since(answered.mono)),
+            result,
+            sip_status,
+            q850_cause: note.q850,
+            ended_by: note.by,
+        };
+        self.end = Some(end);
+        end
+    }
+
+    /// The CDR, but for what stands in the legs.
+    pub(crate) fn cdr(&self, id: CallId, end: End) -> Cdr {
+        Cdr {
+            id,
+            direction: self.direction,
+            did: self.did,
+            customer: self.customer.clone(),
+            caller: self.caller,
+            trunk_in: self.trunk_in.clone(),
+            started_at: self.started_at,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered.map(|answered| answered.at),
+            ended_at: end.at,
+            duration: end.duration,
+            result: end.result,
+            sip_status: end.sip_status,
+            q850_cause: end.q850_cause,
+            ended_by: end.ended_by,
+            answered_by: None,
+            legs: Vec::new(),
+        }
+    }
+
     /// A record that has just begun.
     pub(crate) fn begin(started_at: WallTime, caller: Caller) -> Record {
         Record {
@@ -165,6 +189,7 @@ impl Record {
             end: None,
             media: None,
             written: false,
+            unheard: None,
         }
     }
 }

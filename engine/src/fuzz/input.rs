@@ -83,6 +83,7 @@ impl<'a> Run<'a> {
             digest: crate::DigestOffer::Both,
             contacts: crate::ContactLimit::default(),
             limits: crate::Limits::default(),
+            journal: true,
         };
         let snapshot = Arc::new(Snapshot::compile(1, &office()?).ok()?);
         let engine = Engine::new(config, snapshot.clone());
@@ -101,6 +102,7 @@ impl<'a> Run<'a> {
         self.engine.handle(Now { mono: Timestamp::from_micros(self.micros), wall }, input);
         while let Some(output) = self.engine.poll_output() {
             match output {
+                Output::Journal(_) | Output::Rewritten => {}
                 Output::Transmit { flow, bytes } => self.sent.push((flow, bytes)),
                 Output::Cdr(_) => self.records += 1,
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}

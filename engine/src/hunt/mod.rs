@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::journal::image;
 use crate::route::{Branch, Step, Strategy};
 
 /// A branch to dial, once `after` has passed.
@@ -24,6 +25,8 @@ pub(crate) enum Next {
     /// Everybody was tried.
     Exhausted,
 }
+
+image!(struct Hunt { steps, step, open, launched });
 
 /// The position of a call in its route.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::id::Key;
 use crate::input::Flow;
+use crate::journal::image;
 use crate::sip::syntax::{HeaderId, Message, NameAddr, Scheme, Start, Uri};
 use crate::time::Timestamp;
 
@@ -68,6 +69,10 @@ impl Binding {
         near && Uri::parse(&self.uri).is_ok_and(|own| same_uri(&own, uri))
     }
 }
+
+image!(struct Binding {
+    uri, params, path, registrar, flow, expires, updated, call_id, cseq,
+});
 
 /// What a REGISTER changed; the bindings that stand are [`Bindings::of`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,6 +173,11 @@ impl Bindings {
     /// When to call [`Bindings::expire`] next.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Puts the bindings of a user in the place of those it has.
+    pub(super) fn bring_back(&mut self, user: &Key, bindings: Vec<Binding>) {
+        self.replace(user, bindings);
     }
 
     /// Takes away every binding of a user.

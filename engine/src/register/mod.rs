@@ -220,6 +220,11 @@ impl Registrar {
         self.bindings.next_expiry()
     }
 
+    /// The phones of a user, as they were before a restart.
+    pub(crate) fn bring_back(&mut self, user: &Key, bindings: Vec<Binding>) {
+        self.bindings.bring_back(user, bindings);
+    }
+
     /// Takes away every phone of a user who may not register any more.
     pub(crate) fn forget(&mut self, user: &Key) -> Vec<Binding> {
         self.bindings.forget(user)

@@ -2,6 +2,7 @@
 
 mod compile;
 mod identity;
+mod image;
 mod peer;
 mod policy;
 mod preview;

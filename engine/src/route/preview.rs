@@ -143,6 +143,7 @@ impl Snapshot {
         let mut policy = IdentityPolicy::internal();
         let mut format = NumberFormat::National;
         let trunk = match self.way_of(&branch.target) {
+            Way::Gone => None,
             Way::Extension(at) => {
                 let extension = self.extension(at);
                 out.request_uri = format!("sip:{}@{domain}", extension.user);

@@ -114,6 +114,8 @@ pub(crate) enum Target {
     Extension(ExtensionIx),
     /// A number dialled by an extension.
     Number(E164),
+    /// What a call was to ring that was begun before a restart, and is provisioned no more.
+    Gone(Key),
 }
 
 /// A compiled destination.
@@ -166,6 +168,8 @@ pub(crate) enum Way<'a> {
     Uri(&'a str, Option<TrunkIx>),
     /// By a trunk: the one named, else the best that carries the number.
     Number(E164, Option<TrunkIx>),
+    /// By no way.
+    Gone,
 }
 
 impl Did {
@@ -215,6 +219,7 @@ impl Snapshot {
         match target {
             Target::Number(number) => Way::Number(*number, None),
             Target::Extension(at) => Way::Extension(*at),
+            Target::Gone(_) => Way::Gone,
             Target::Destination(at) => {
                 let destination = self.destination(*at);
                 match &destination.kind {
@@ -230,7 +235,9 @@ impl Snapshot {
     pub(crate) fn identity_of(&self, target: &Target) -> IdentityOverride {
         match target {
             Target::Destination(at) => self.destination(*at).identity,
-            Target::Extension(_) | Target::Number(_) => IdentityOverride::default(),
+            Target::Extension(_) | Target::Number(_) | Target::Gone(_) => {
+                IdentityOverride::default()
+            }
         }
     }
 
@@ -240,6 +247,7 @@ impl Snapshot {
             Target::Destination(at) => self.destination(*at).key.clone(),
             Target::Extension(at) => self.extension(*at).user.clone(),
             Target::Number(number) => Key::from(&*number.to_string()),
+            Target::Gone(key) => key.clone(),
         }
     }
 
@@ -251,6 +259,16 @@ impl Snapshot {
     pub(crate) fn did(&self, number: E164) -> Option<&Did> {
         let at = self.did_by_number.get(&number)?;
         Some(&self.dids[at.0 as usize])
+    }
+
+    pub(crate) fn trunk_of_key(&self, key: &Key) -> Option<TrunkIx> {
+        let at = self.trunks.iter().position(|trunk| trunk.key == *key)?;
+        Some(TrunkIx(at as u32))
+    }
+
+    pub(crate) fn destination_of_key(&self, key: &Key) -> Option<DestinationIx> {
+        let at = self.destinations.iter().position(|destination| destination.key == *key)?;
+        Some(DestinationIx(at as u32))
     }
 
     pub(crate) fn extension_of_user(&self, user: &str) -> Option<ExtensionIx> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::input::{Flow, Transport};
+use crate::journal::image;
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
 
@@ -149,3 +150,8 @@ pub(crate) fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
     let ip: IpAddr = uri.ip()?;
     Some(SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)))
 }
+
+image!(struct Dialog {
+    call_id, local, local_tag, remote, remote_tag, local_seq, remote_seq, target, routes, flow,
+    by_flow,
+});

@@ -103,6 +103,7 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
         digest: tensou_engine::DigestOffer::Both,
         contacts: tensou_engine::ContactLimit::default(),
         limits: tensou_engine::Limits::default(),
+        journal: true,
     }
 }
 
@@ -244,7 +245,7 @@ impl World {
                 }
                 self.events.push(event);
             }
-            Output::Resolve { .. } => {}
+            Output::Resolve { .. } | Output::Journal(_) | Output::Rewritten => {}
         }
     }
 

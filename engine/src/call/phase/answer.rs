@@ -20,7 +20,7 @@ use crate::sip::transaction::{CancelReason, ClientHandle, ServerHandle};
 use crate::timer::CallTimer;
 
 /// RFC 3261 13.3.1.4: how long a 2xx is resent before its ACK is given up.
-const ACK_PATIENCE: Duration = T1.saturating_mul(64);
+pub(super) const ACK_PATIENCE: Duration = T1.saturating_mul(64);
 
 impl Call {
     /// A 2xx to the INVITE of a callee leg.
@@ -155,7 +155,7 @@ impl Call {
             bytes,
             interval: T1,
             resend: (!reliable).then(|| core.io.arm(T1, resend)),
-            over: core.io.arm(ACK_PATIENCE, over),
+            over: Some(core.io.arm(ACK_PATIENCE, over)),
             answer_to,
         };
         self.leg_mut(leg).pending_ok = Some(Box::new(pending));
@@ -192,7 +192,7 @@ impl Call {
         }
         let Some(pending) = pending.take() else { return };
         core.io.disarm(pending.resend);
-        core.io.wheel.cancel(pending.over);
+        core.io.disarm(pending.over);
         if let Some(owing) = pending.answer_to {
             self.pass_answer(core, leg, owing, msg);
         }

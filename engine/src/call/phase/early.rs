@@ -26,6 +26,7 @@ impl Call {
         status: u16,
         msg: &Message<'_>,
     ) {
+        self.heard();
         if let Some(at) = self.exchange_of(client) {
             return self.on_exchange_answer(core, at, status, msg);
         }
@@ -74,7 +75,7 @@ impl Call {
     }
 
     /// Passes a provisional answer to the caller.
-    fn tell_ringing(&mut self, core: &mut Core, status: u16, sdp: Option<&[u8]>) {
+    pub(super) fn tell_ringing(&mut self, core: &mut Core, status: u16, sdp: Option<&[u8]>) {
         let Invite::Received(server) = self.leg(A).invite else { return };
         if let Phase::Dialling(dialling) = &mut self.phase {
             dialling.told_ringing = true;

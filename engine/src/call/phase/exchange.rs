@@ -140,12 +140,15 @@ impl Call {
     }
 
     fn remember(&mut self, exchange: Exchange) {
+        self.leg_mut(exchange.from).served.push(exchange.server);
+        self.leg_mut(exchange.to).asked.push(exchange.client);
         if let Phase::Talking(talking) = &mut self.phase {
             talking.exchanges.push(exchange);
         }
     }
 
     fn forget(&mut self, at: usize) -> Option<Exchange> {
+        self.touch();
         match &mut self.phase {
             Phase::Talking(talking) if at < talking.exchanges.len() => {
                 Some(talking.exchanges.remove(at))
@@ -166,6 +169,9 @@ impl Call {
             return;
         }
         let Some(exchange) = self.forget(at) else { return };
+        // Their transactions have changed.
+        self.leg_mut(exchange.from);
+        self.leg_mut(exchange.to);
         match exchange.invite {
             Some(offer) if status < 300 => self.on_reinvite_ok(core, &exchange, offer, msg),
             Some(_) => self.exchange_refused(core, &exchange, status),

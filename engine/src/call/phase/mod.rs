@@ -6,6 +6,7 @@ mod dial;
 mod early;
 mod exchange;
 mod release;
+mod resume;
 mod talk;
 
 pub(crate) use admit::Begin;

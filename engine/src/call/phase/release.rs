@@ -16,7 +16,7 @@ use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
 
 /// How long a record waits for the last answers of cancelled legs.
-const RECORD_PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const RECORD_PATIENCE: Duration = Duration::from_secs(4);
 /// Seconds after which a caller refused for want of room may try again (RFC 3261 20.33).
 const RETRY_AFTER: &[u8] = b"Retry-After: 10\r\n";
 
@@ -50,6 +50,7 @@ impl Call {
                 }
             }
         }
+        self.touch();
         self.phase = Phase::Ended;
         self.end_caller(core, status, q850);
         for leg in 1..self.legs.len() as u16 {
@@ -162,6 +163,10 @@ impl Call {
         status: u16,
         msg: &Message<'_>,
     ) {
+        if self.probed(core, leg, client, status) {
+            return;
+        }
+        self.heard();
         match self.exchange_of(client) {
             Some(at) => self.on_exchange_answer(core, at, status, msg),
             None => self.bye_answered(core, leg),
@@ -176,7 +181,7 @@ impl Call {
         client: ClientHandle,
         status: u16,
     ) {
-        if self.exchange_failed(core, client, status) {
+        if self.probed(core, leg, client, status) || self.exchange_failed(core, client, status) {
             return;
         }
         if self.leg(leg).sent_invite() == Some(client) {

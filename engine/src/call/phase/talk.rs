@@ -16,6 +16,7 @@ impl Call {
     /// A request of `leg`'s peer within its dialog; ACK comes by [`Call::on_ack`].
     pub(crate) fn on_request(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, flow: Flow) {
         let Ok(cseq) = msg.cseq() else { return };
+        self.heard();
         let owner = self.owner(leg);
         let Ok(server) = core.transactions.accept(msg, flow, Some(owner)) else { return };
         if self.leg_mut(leg).dialog.order(cseq.number) == Order::Old {
@@ -58,7 +59,7 @@ impl Call {
                 // The peer is gone: an ACK that we wait for, or owe, means nothing any more.
                 if let Some(pending) = self.leg_mut(leg).pending_ok.take() {
                     core.io.disarm(pending.resend);
-                    core.io.wheel.cancel(pending.over);
+                    core.io.disarm(pending.over);
                 }
                 self.leg_mut(leg).owed_ack = None;
                 // One that lost the race, or whose answer was refused, ends nothing but itself.

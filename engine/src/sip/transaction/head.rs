@@ -2,8 +2,10 @@
 //! request's arrival until the final answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::input::Flow;
+use crate::journal::image;
 use crate::sip::syntax::{HeaderId, Message, ParseError, Via, reason_phrase};
 
 /// RFC 3261 18.2.2: the port of a Via that names none.
@@ -57,6 +59,14 @@ impl ResponseHead {
         Ok(ResponseHead { to_end: lines.len(), lines: lines.into(), has_tag, flow: reply })
     }
 
+    /// A whole 100.
+    pub(crate) fn trying(&self) -> Arc<[u8]> {
+        let mut out = Vec::with_capacity(self.lines.len() + 64);
+        self.begin(100, None, &mut out);
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        out.into()
+    }
+
     /// Begins a response: status line and the copied lines, To with `tag` unless it has one.
     pub(crate) fn begin(&self, status: u16, tag: Option<&str>, out: &mut Vec<u8>) {
         self.begin_saying(status, reason_phrase(status), tag, out);
@@ -92,6 +102,8 @@ pub(crate) fn status_line(status: u16, phrase: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(phrase.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
+
+image!(struct ResponseHead { lines, to_end, has_tag, flow });
 
 /// RFC 3261 18.2.1 and RFC 3581 4: the top Via says where the request really came from.
 fn write_top_via(value: &[u8], via: &Via<'_>, source: SocketAddr, out: &mut Vec<u8>) {

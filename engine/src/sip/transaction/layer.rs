@@ -97,6 +97,8 @@ pub(crate) struct Server {
     pub(super) timers: Timers,
     /// The call it belongs to, for CANCEL.
     pub(super) owner: Option<Owner>,
+    /// Its call is over, and somebody wants to know when it is over too.
+    pub(super) watched: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +143,8 @@ pub(crate) struct Transactions {
     pub(super) by_key: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
     /// INVITEs outside dialogs by what their copies have in common.
     pub(super) by_origin: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
+    /// Watched server transactions that have ended.
+    pub(super) ended: Vec<ServerHandle>,
 }
 
 /// Keys are hashes already: their low half serves as the table's hash.
@@ -172,7 +176,35 @@ impl Transactions {
             servers: Arena::new(),
             by_key: HashMap::default(),
             by_origin: HashMap::default(),
+            ended: Vec::new(),
         }
+    }
+
+    /// What makes keys the same after a restart.
+    pub(crate) fn secret(&self) -> (u64, u64) {
+        self.secret
+    }
+
+    /// Goes on with the secret of the process before.
+    pub(crate) fn keep_secret(&mut self, secret: (u64, u64)) {
+        self.secret = secret;
+    }
+
+    /// Whether a server transaction exists; if so, [`Transactions::take_ended`] will tell its
+    /// end.
+    pub(crate) fn watch(&mut self, at: ServerHandle) -> bool {
+        self.servers.get_mut(at).map(|server| server.watched = true).is_some()
+    }
+
+    /// The watched server transactions that have ended since it was last asked.
+    pub(crate) fn take_ended(&mut self) -> Vec<ServerHandle> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// After transactions were put back in their old places.
+    pub(crate) fn relink(&mut self) {
+        self.clients.relink();
+        self.servers.relink();
     }
 
     /// Transactions that exist, lingering ones included.

@@ -7,6 +7,7 @@
 
 mod client;
 mod head;
+mod image;
 pub(crate) mod invite_client;
 pub(crate) mod invite_server;
 mod layer;
@@ -20,6 +21,9 @@ pub(crate) mod timers;
 use std::time::Duration;
 
 pub(crate) use head::{ResponseHead, status_line};
+pub(crate) use image::{
+    get_client, get_server, put_client, put_large_of_client, put_large_of_server, put_server,
+};
 pub(crate) use layer::{CancelReason, ClientHandle, Incoming, Owner, ServerHandle, Transactions};
 pub(crate) use timers::Timer;
 

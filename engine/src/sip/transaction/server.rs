@@ -70,6 +70,7 @@ impl Transactions {
             last: None,
             timers: Timers::default(),
             owner,
+            watched: false,
         });
         self.by_key.insert(key, handle);
         if let Some(origin) = origin {
@@ -232,6 +233,9 @@ impl Transactions {
                 Effect::Destroy => {
                     for (_, id) in server.timers.0.iter_mut().filter_map(Option::take) {
                         io.disarm(Some(id));
+                    }
+                    if server.watched {
+                        self.ended.push(at);
                     }
                     self.by_key.remove(&server.key);
                     // A later copy has taken the place when the first was refused.

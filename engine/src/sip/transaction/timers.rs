@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::journal::image;
+
 /// One timer of one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
@@ -84,3 +86,6 @@ pub(crate) const M: Duration = T1.saturating_mul(64);
 pub(crate) fn doubled_to_t2(interval: Duration) -> Duration {
     interval.saturating_mul(2).min(T2)
 }
+
+image!(enum Timer { 0 = A, 1 = B, 2 = D, 3 = E, 4 = F, 5 = G, 6 = H, 7 = I, 8 = J, 9 = K, 10 = L,
+    11 = M });

@@ -6,6 +6,7 @@ mod caller;
 use std::sync::Arc;
 
 use crate::call::compose::{Answer, answer, passed_headers};
+use crate::call::image::Unsaved;
 use crate::call::leg::Invite;
 use crate::call::record::{Record, new_id};
 use crate::call::{A, Call, CallHandle, Dialling, Leg, Media, Phase, Source, compose};
@@ -72,6 +73,7 @@ impl Begin<'_, '_> {
             early: None,
             told_ringing: false,
             resolving: Vec::new(),
+            launches: Vec::new(),
         };
         let mut call = Call {
             id: new_id(core),
@@ -83,6 +85,8 @@ impl Begin<'_, '_> {
             media: None,
             did_call: None,
             record,
+            unsaved: Unsaved::everything(),
+            finished: None,
         };
         let owner = call.owner(A);
         core.transactions.adopt(self.server, owner);
@@ -130,7 +134,7 @@ impl Begin<'_, '_> {
 }
 
 impl Call {
-    fn announce(&mut self, core: &mut Core) {
+    pub(in crate::call::phase) fn announce(&mut self, core: &mut Core) {
         let record = &self.record;
         core.io.event(Event::CallStarted(Box::new(CallStarted {
             call: self.id,

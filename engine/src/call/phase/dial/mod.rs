@@ -34,7 +34,10 @@ impl Call {
             for Launch { branch, after } in launches {
                 if !after.is_zero() {
                     let timer = CallTimer::Launch { step, branch: branch as u16 };
-                    core.io.arm(after, self.timer(timer));
+                    let timer = core.io.arm(after, self.timer(timer));
+                    if let Phase::Dialling(dialling) = &mut self.phase {
+                        dialling.launches.push(Some(timer));
+                    }
                 } else if let Err(cause) = self.dial(core, step, branch as u16, admitted) {
                     self.note_failure(cause.status(), cause);
                     failed += 1;
@@ -78,6 +81,7 @@ impl Call {
         status: u16,
         cause: Cause,
     ) {
+        self.touch();
         self.note_failure(status, cause);
         let Some(admitted) = self.admission() else { return };
         let Phase::Dialling(dialling) = &mut self.phase else { return };

@@ -19,7 +19,7 @@ use super::invite::Route;
 
 impl Call {
     /// Dials one branch, by its first trunk and peer that take it.
-    pub(super) fn dial(
+    pub(in crate::call::phase) fn dial(
         &mut self,
         core: &mut Core,
         step: u16,
@@ -41,6 +41,7 @@ impl Call {
         let (target, ring) = (branch.target.clone(), branch.ring);
         let routing = self.routing.clone();
         match routing.snapshot.way_of(&target) {
+            Way::Gone => Err(Cause::Unallocated),
             Way::Number(number, forced) => {
                 self.dial_number(core, (place, &target, ring), number, forced, admitted)
             }

@@ -1,0 +1,323 @@
+//! A call in the journal.
+//!
+//! Its image has a part for the call itself and two for each leg: the leg, and what is large and
+//! never changes of the INVITE that made it. Whatever touches a leg has the call written again
+//! before a message of that step leaves; what has not been touched since is left out.
+
+use crate::core::Core;
+use crate::id::Key;
+use crate::journal::{Image, Parts, Pen, Reader, begin_call, image};
+use crate::route::DiversionReason;
+use crate::sip::transaction::{
+    ServerHandle, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
+    put_server,
+};
+use crate::usage::DidCall;
+
+use super::leg::{Invite, PendingOk, Place};
+use super::media::Media;
+use super::record::{Answered, End, Record};
+use super::{Call, CallHandle, Dialling, Exchange, Leg, LegState, OfferIn, Phase, Source, Talking};
+
+/// The part of the call itself.
+const CALL: u64 = 0;
+
+/// The part of a leg.
+fn leg_part(leg: usize) -> u64 {
+    1 + 2 * leg as u64
+}
+
+/// The part of what is large in it.
+fn large_part(leg: usize) -> u64 {
+    2 + 2 * leg as u64
+}
+
+/// What of a call has changed since its last image.
+#[derive(Debug)]
+pub(super) struct Unsaved {
+    /// Anything at all.
+    pub(super) any: bool,
+    /// The part of each leg.
+    pub(super) legs: Vec<bool>,
+    /// Legs whose large part has been written.
+    large: usize,
+}
+
+impl Unsaved {
+    /// Of a call that was never written.
+    pub(super) fn everything() -> Unsaved {
+        Unsaved { any: true, legs: Vec::new(), large: 0 }
+    }
+
+    pub(super) fn leg(&mut self, at: u16) {
+        self.any = true;
+        let at = usize::from(at);
+        if self.legs.len() <= at {
+            self.legs.resize(at + 1, true);
+        }
+        self.legs[at] = true;
+    }
+}
+
+image!(enum LegState { 0 = Calling, 1 = Cancelling, 2 = Up, 3 = Leaving, 4 = Gone });
+image!(enum Invite { 0 = Received(server), 1 = Sent(client) });
+image!(struct Place { step, branch, attempt });
+image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to });
+image!(struct Leg {
+    dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
+    sends, timer, bye_owed, place, ringing, record, strays,
+} not { served = Vec::new(), asked = Vec::new(), probe = None });
+image!(struct Answered { at, mono, leg });
+image!(struct End { at, duration, result, sip_status, q850_cause, ended_by });
+image!(struct Record {
+    direction, did, customer, caller, trunk_in, started_at, ringing_at, answered, end, media,
+    written,
+} not { unheard = None });
+image!(enum DiversionReason { 0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable });
+image!(struct Dialling {
+    hunt, offer, passed, max_forwards, display, reason, best, early, told_ringing, resolving,
+} later { launches });
+image!(enum OfferIn { 0 = Request, 1 = Answer });
+image!(struct Exchange { from, to, server, client, seq, far_seq, invite, offer });
+image!(struct Talking { with, exchanges });
+image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
+
+/// Whom the call came from, by key. Reading fails when the trunk or the phone has been taken
+/// away meanwhile.
+impl Image for Source {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Some(snapshot) = pen.snapshot else { return };
+        let (kind, key) = match self {
+            Source::Trunk(at) => (0, &snapshot.trunk(*at).key),
+            Source::Extension(at) => (1, &snapshot.extension(*at).user),
+        };
+        pen.byte(kind);
+        pen.put(key);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (kind, key): (_, Key) = (from.byte()?, from.get()?);
+        let snapshot = &from.core.as_ref()?.routing.snapshot;
+        match kind {
+            0 => snapshot.trunk_of_key(&key).map(Source::Trunk),
+            1 => snapshot.extension_of_user(key.as_str()).map(Source::Extension),
+            _ => None,
+        }
+    }
+}
+
+/// Reading takes the same ports again.
+impl Image for Media {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Media { session, a, b, watched: _, remotes } = self;
+        pen.put(session);
+        pen.put(a);
+        pen.put(b);
+        pen.put(&remotes[0]);
+        pen.put(&remotes[1]);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (session, a, b) = (from.get()?, from.get()?, from.get()?);
+        let remotes = [from.get()?, from.get()?];
+        let core = from.core.as_mut()?;
+        core.keep_session(session);
+        if !core.ports.reserve(a) {
+            from.lost = true;
+        } else if !core.ports.reserve(b) {
+            let now = core.io.now.mono;
+            core.ports.give_back(a, now);
+            from.lost = true;
+        }
+        Some(Media { session, a, b, watched: false, remotes })
+    }
+}
+
+impl Call {
+    /// The record for the journal, if something has changed since the last one.
+    pub(crate) fn save(&mut self, core: &Core) -> Option<Box<[u8]>> {
+        if !std::mem::replace(&mut self.unsaved.any, false) {
+            return None;
+        }
+        let cdr = self.finished.take();
+        let mut pen = Pen::of(core, &self.routing.snapshot);
+        begin_call(&mut pen, self.id, core.io.now, cdr.as_deref());
+        pen.number(CALL);
+        pen.framed(|pen| self.put_call(pen));
+        for (at, leg) in self.legs.iter().enumerate() {
+            if self.unsaved.legs.get(at).copied().unwrap_or(true) {
+                pen.number(leg_part(at));
+                pen.framed(|pen| put_leg(leg, pen));
+            }
+            if at >= self.unsaved.large && leg.state != LegState::Gone {
+                pen.number(large_part(at));
+                pen.framed(|pen| match leg.invite {
+                    Invite::Received(server) => put_large_of_server(server, pen),
+                    Invite::Sent(client) => put_large_of_client(client, pen),
+                });
+            }
+        }
+        self.unsaved.legs.clear();
+        self.unsaved.legs.resize(self.legs.len(), false);
+        self.unsaved.large = self.legs.len();
+        Some(pen.out.into())
+    }
+
+    /// The transaction of the INVITE that made it.
+    pub(crate) fn first_server(&self) -> Option<ServerHandle> {
+        match self.legs.first()?.invite {
+            Invite::Received(server) => Some(server),
+            Invite::Sent(_) => None,
+        }
+    }
+
+    /// Has the whole call written again, not only what changes.
+    pub(crate) fn forget_saved(&mut self) {
+        self.unsaved = Unsaved::everything();
+    }
+
+    fn put_call(&self, pen: &mut Pen<'_>) {
+        let Call {
+            id: _,
+            handle,
+            routing: _,
+            source,
+            legs,
+            phase,
+            media,
+            did_call,
+            record,
+            unsaved: _,
+            finished: _,
+        } = self;
+        // First of all, so that the record can be had when all else cannot.
+        pen.put(record);
+        pen.put(handle);
+        pen.put(source);
+        pen.put(phase);
+        pen.number(legs.len() as u64);
+        // Given back at the end.
+        let held = media.as_ref().filter(|_| record.end.is_none());
+        pen.byte(u8::from(held.is_some()));
+        if let Some(media) = held {
+            pen.put(media);
+        }
+        pen.put(did_call);
+    }
+
+    /// Reads a call, and takes everything again that it had.
+    pub(crate) fn revive(core: &mut Core, id: crate::id::CallId, parts: &Parts) -> Revived {
+        let Some(bytes) = parts.by_number.get(&CALL) else { return Revived::Unreadable };
+        let routing = core.routing.clone();
+        let mut from = Reader::of(bytes, Some(core));
+        let Some(record) = from.get::<Box<Record>>() else { return Revived::Unreadable };
+        let Some(rest) = CallRest::read(&mut from) else { return Revived::Record(record) };
+        let mut lost = from.lost;
+        let mut legs = Vec::new();
+        for at in 0..rest.legs {
+            let large = parts.by_number.get(&large_part(at)).map_or(&[][..], |bytes| bytes);
+            let bytes = parts.by_number.get(&leg_part(at)).map_or(&[][..], |bytes| bytes);
+            let mut from = Reader::of(bytes, Some(core));
+            from.large = large;
+            match get_leg(&mut from) {
+                Some(leg) => legs.push(leg),
+                None => lost = true,
+            }
+        }
+        if legs.len() != rest.legs {
+            return Revived::Record(record);
+        }
+        let call = Call {
+            id,
+            handle: rest.handle,
+            routing,
+            source: rest.source,
+            legs,
+            phase: rest.phase,
+            media: rest.media,
+            did_call: rest.did_call,
+            record,
+            unsaved: Unsaved::everything(),
+            finished: None,
+        };
+        Revived::Call(Box::new(call), lost)
+    }
+}
+
+/// What an image becomes.
+pub(crate) enum Revived {
+    /// A call; true if something it needs could not be had again.
+    Call(Box<Call>, bool),
+    /// No call can be made of it, but its record can be written.
+    Record(Box<Record>),
+    /// Nothing.
+    Unreadable,
+}
+
+/// The part of the call after its record.
+struct CallRest {
+    handle: CallHandle,
+    source: Source,
+    phase: Phase,
+    legs: usize,
+    media: Option<Media>,
+    did_call: Option<DidCall>,
+}
+
+impl CallRest {
+    fn read(from: &mut Reader<'_>) -> Option<CallRest> {
+        Some(CallRest {
+            handle: from.get()?,
+            source: from.get()?,
+            phase: from.get()?,
+            legs: from.get()?,
+            media: from.get()?,
+            did_call: from.get()?,
+        })
+    }
+}
+
+fn put_leg(leg: &Leg, pen: &mut Pen<'_>) {
+    pen.put(leg);
+    match leg.invite {
+        Invite::Received(server) => {
+            pen.lean = true;
+            put_server(server, pen);
+        }
+        // Of a leg that is gone nothing is acknowledged or cancelled any more.
+        Invite::Sent(_) if leg.state == LegState::Gone => {}
+        Invite::Sent(client) => {
+            pen.lean = true;
+            put_client(client, pen);
+        }
+    }
+    pen.lean = false;
+    pen.number(leg.served.len() as u64);
+    for server in &leg.served {
+        put_server(*server, pen);
+    }
+    pen.number(leg.asked.len() as u64);
+    for client in &leg.asked {
+        put_client(*client, pen);
+    }
+}
+
+fn get_leg(from: &mut Reader<'_>) -> Option<Leg> {
+    let mut leg: Leg = from.get()?;
+    match leg.invite {
+        Invite::Received(_) => {
+            get_server(from)?;
+        }
+        Invite::Sent(_) if leg.state == LegState::Gone => {}
+        Invite::Sent(_) => {
+            get_client(from)?;
+        }
+    }
+    for _ in 0..from.number()? {
+        leg.served.push(get_server(from)?);
+    }
+    for _ in 0..from.number()? {
+        leg.asked.push(get_client(from)?);
+    }
+    Some(leg)
+}

@@ -1,0 +1,56 @@
+use super::*;
+
+const CALL: CallId = CallId(7);
+
+fn at(micros: u64) -> Now {
+    Now { mono: crate::time::Timestamp::from_micros(micros), ..Now::default() }
+}
+
+/// A record of [`CALL`] with parts.
+fn record(at: Now, parts: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut pen = Pen::plain();
+    begin_call(&mut pen, CALL, at, None);
+    for (number, bytes) in parts {
+        pen.number(*number);
+        pen.bytes(bytes);
+    }
+    pen.out
+}
+
+fn part(ledger: &Ledger, number: u64) -> Option<&[u8]> {
+    ledger.calls.get(&CALL)?.by_number.get(&number).map(|bytes| &**bytes)
+}
+
+#[test]
+fn the_latest_of_each_part_counts() {
+    let mut ledger = Ledger::default();
+    ledger.take(&record(at(1), &[(0, b"old"), (1, b"kept")])).unwrap();
+    ledger.take(&record(at(2), &[(0, b"new")])).unwrap();
+    assert_eq!((part(&ledger, 0), part(&ledger, 1)), (Some(&b"new"[..]), Some(&b"kept"[..])));
+    assert_eq!(ledger.latest(), at(2));
+}
+
+#[test]
+fn a_call_that_is_gone_leaves_nothing() {
+    let mut ledger = Ledger::default();
+    ledger.take(&record(at(1), &[(0, b"x")])).unwrap();
+    let mut pen = Pen::plain();
+    pen.byte(Kind::Gone as u8);
+    pen.put(&CALL);
+    ledger.take(&pen.out).unwrap();
+    assert_eq!(ledger.calls(), 0);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_changes_nothing_and_is_told() {
+    let mut ledger = Ledger::default();
+    let whole = record(at(1), &[(0, b"abc")]);
+    for cut in 0..whole.len() {
+        let told = ledger.take(&whole[..cut]);
+        // A record without parts is one too.
+        assert!(told == Err(Unreadable { length: cut }) || part(&ledger, 0).is_none(), "{cut}");
+    }
+    assert_eq!(ledger.take(&[99, 1, 2]), Err(Unreadable { length: 3 }));
+    assert_eq!(cdr_of(&[99, 1, 2]), Err(Unreadable { length: 3 }));
+    assert_eq!(cdr_of(&whole), Ok(None));
+}

@@ -1,0 +1,281 @@
+//! Images: what of the engine outlives its process, as bytes.
+//!
+//! A call is journalled as an image of itself: whoever reads the latest images has the calls
+//! back. [`Image`] says how a value is written and read. Structs and enums get it by the macro
+//! `image!`, which names every field, so that a new one cannot be forgotten: it does not compile
+//! before somebody has decided whether the field is kept (`later`) or made anew (`not`).
+//!
+//! # Format
+//!
+//! Numbers are LEB128, texts and bytes have their length in front. A struct begins with the count
+//! of its fields and may only grow at the end: what an older image does not have is read as the
+//! default. An enum begins with the number of its variant, which is never given to another one.
+
+mod ledger;
+mod primitive;
+
+pub(crate) use ledger::{Kind, Parts, begin_call};
+pub use ledger::{Ledger, Unreadable, cdr_of};
+
+use crate::core::Core;
+use crate::route::Snapshot;
+
+/// A value that can be written into the journal and read back.
+pub(crate) trait Image: Sized {
+    /// Appends it.
+    fn write(&self, pen: &mut Pen<'_>);
+    /// Reads it; `None` when the bytes are no such value.
+    fn read(from: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Where images are written.
+pub(crate) struct Pen<'a> {
+    pub(crate) out: Vec<u8>,
+    /// What handles, timers and channels stand for; values that hold none do without.
+    pub(crate) core: Option<&'a Core>,
+    /// The provisioning that positions are of; keys are written in their place.
+    pub(crate) snapshot: Option<&'a Snapshot>,
+    /// The next transaction leaves out what is large and never changes.
+    pub(crate) lean: bool,
+}
+
+impl<'a> Pen<'a> {
+    /// For values that stand for themselves.
+    pub(crate) fn plain() -> Pen<'static> {
+        Pen { out: Vec::new(), core: None, snapshot: None, lean: false }
+    }
+
+    /// For a call of this provisioning.
+    pub(crate) fn of(core: &'a Core, snapshot: &'a Snapshot) -> Pen<'a> {
+        // Most images have this much room.
+        let out = Vec::with_capacity(2048);
+        Pen { out, core: Some(core), snapshot: Some(snapshot), lean: false }
+    }
+
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.out.push(byte);
+    }
+
+    /// LEB128: seven bits a byte, the lowest first.
+    pub(crate) fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.out.push(value as u8);
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn put<T: Image>(&mut self, value: &T) {
+        value.write(self);
+    }
+
+    /// Writes something with its length in front.
+    pub(crate) fn framed(&mut self, write: impl FnOnce(&mut Self)) {
+        let at = self.out.len();
+        write(self);
+        let mut length = [0; 10];
+        let mut digits = 0;
+        let mut left = self.out.len() - at;
+        // LEB128, as `number` writes it.
+        for digit in &mut length {
+            *digit = (left & 0x7f) as u8;
+            left >>= 7;
+            digits += 1;
+            if left == 0 {
+                break;
+            }
+            *digit |= 0x80;
+        }
+        self.out.splice(at..at, length.into_iter().take(digits));
+    }
+}
+
+/// Where images are read from.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    /// Where what was read takes its place; values that hold nothing do without.
+    pub(crate) core: Option<&'a mut Core>,
+    /// The part that lean transactions look into.
+    pub(crate) large: &'a [u8],
+    /// Something could not be had again: the call cannot go on.
+    pub(crate) lost: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn of(bytes: &'a [u8], core: Option<&'a mut Core>) -> Reader<'a> {
+        Reader { rest: bytes, core, large: &[], lost: false }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    pub(crate) fn get<T: Image>(&mut self) -> Option<T> {
+        T::read(self)
+    }
+
+    /// A field of a struct of which `left` fields are still to come.
+    pub(crate) fn field<T: Image>(&mut self, left: &mut u8) -> Option<T> {
+        *left = left.checked_sub(1)?;
+        T::read(self)
+    }
+
+    /// A field that images of an earlier release do not have.
+    pub(crate) fn later<T: Image + Default>(&mut self, left: &mut u8) -> Option<T> {
+        if *left == 0 { Some(T::default()) } else { self.field(left) }
+    }
+}
+
+/// Writes `Image` for a struct or an enum, field by field.
+///
+/// - `image!(struct S { a, b } later { c } not { d = 0 });` `later` fields came with a later
+///   release and have a default; `not` fields are made anew.
+/// - `image!(enum E { 0 = Plain, 1 = Tuple(x), 2 = Named { y } });`
+macro_rules! image {
+    (struct $type:ident { $($field:ident),* $(,)? }
+        $(later { $($new:ident),* $(,)? })?
+        $(not { $($skip:ident = $value:expr),* $(,)? })?
+    ) => {
+        impl $crate::journal::Image for $type {
+            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
+                let $type { $($field,)* $($($new,)*)? $($($skip: _,)*)? } = self;
+                const FIELDS: &[&str] = &[$(stringify!($field),)* $($(stringify!($new),)*)?];
+                pen.byte(FIELDS.len() as u8);
+                $(pen.put($field);)*
+                $($(pen.put($new);)*)?
+            }
+
+            fn read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
+                let mut left = from.byte()?;
+                $(let $field = from.field(&mut left)?;)*
+                $($(let $new = from.later(&mut left)?;)*)?
+                let read = $type { $($field,)* $($($new,)*)? $($($skip: $value,)*)? };
+                (left == 0).then_some(read)
+            }
+        }
+    };
+    (enum $type:ident { $(
+        $number:literal = $variant:ident $(( $($inner:ident),* ))? $({ $($field:ident),* })?
+    ),* $(,)? }) => {
+        impl $crate::journal::Image for $type {
+            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
+                match self {
+                    $($type::$variant $(( $($inner),* ))? $({ $($field),* })? => {
+                        pen.byte($number);
+                        $($(pen.put($inner);)*)?
+                        $($(pen.put($field);)*)?
+                    })*
+                }
+            }
+
+            fn read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
+                match from.byte()? {
+                    $($number => {
+                        $($(let $inner = from.get()?;)*)?
+                        $($(let $field = from.get()?;)*)?
+                        Some($type::$variant $(( $($inner),* ))? $({ $($field),* })?)
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use image;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Old {
+        a: u32,
+    }
+    image!(struct Old { a });
+
+    #[derive(Debug, PartialEq)]
+    struct New {
+        a: u32,
+        b: Option<u64>,
+        scratch: u8,
+    }
+    image!(struct New { a } later { b } not { scratch = 9 });
+
+    #[derive(Debug, PartialEq)]
+    enum Shape {
+        Dot,
+        Line(u32, bool),
+        Box { side: u16 },
+    }
+    image!(enum Shape { 0 = Dot, 1 = Line(long, bold), 2 = Box { side } });
+
+    fn bytes(value: &impl Image) -> Vec<u8> {
+        let mut pen = Pen::plain();
+        pen.put(value);
+        pen.out
+    }
+
+    fn back<T: Image>(bytes: &[u8]) -> Option<T> {
+        let mut reader = Reader::of(bytes, None);
+        reader.get().filter(|_| reader.is_done())
+    }
+
+    #[test]
+    fn an_older_image_is_read_with_defaults_and_a_newer_one_is_not_guessed_at() {
+        assert_eq!(back(&bytes(&Old { a: 300 })), Some(New { a: 300, b: None, scratch: 9 }));
+        let new = New { a: 1, b: Some(u64::MAX), scratch: 9 };
+        assert_eq!(back(&bytes(&new)), Some(New { a: 1, b: Some(u64::MAX), scratch: 9 }));
+        assert_eq!(back::<Old>(&bytes(&new)), None);
+    }
+
+    #[test]
+    fn every_variant_reads_back_and_cut_bytes_never_do() {
+        for shape in [Shape::Dot, Shape::Line(70_000, true), Shape::Box { side: 65_535 }] {
+            let whole = bytes(&shape);
+            for cut in 0..whole.len() {
+                assert_eq!(back::<Shape>(&whole[..cut]), None);
+            }
+            assert_eq!(back(&whole), Some(shape));
+        }
+        assert_eq!(back::<Shape>(&[3]), None);
+    }
+
+    #[test]
+    fn what_is_framed_has_its_length_in_front() {
+        let mut pen = Pen::plain();
+        pen.framed(|pen| pen.out.extend_from_slice(&[7; 300]));
+        let mut reader = Reader::of(&pen.out, None);
+        assert_eq!(reader.bytes(), Some(&[7; 300][..]));
+        assert!(reader.is_done());
+    }
+}

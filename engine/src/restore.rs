@@ -1,0 +1,223 @@
+//! A restart: calls, transactions and phones take their old places again.
+
+use std::sync::Arc;
+
+use crate::call::{Call, CallHandle, EndNote, Record, Revived};
+use crate::cause::Cause;
+use crate::cdr::EndedBy;
+use crate::config::EngineConfig;
+use crate::engine::Engine;
+use crate::id::{CallId, Key};
+use crate::input::Output;
+use crate::journal::{Kind, Ledger, Pen, Reader, begin_call};
+use crate::register::Binding;
+use crate::route::Snapshot;
+use crate::sip::transaction::ServerHandle;
+use crate::sip::transaction::timers::{H, I};
+use crate::time::Now;
+use crate::timer::TimerKey;
+
+/// Calls written again in one go: some 50 µs, so that no message waits for the rewriting.
+const SLICE: usize = 32;
+/// The pause between two of them: 3,200 calls a second.
+const SLICE_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
+/// How long the first transaction of a call may outlive it, and so a record that nothing
+/// rewrites: the 64*T1 of timers H and L, and the T4 of timer I.
+const LONGEST_LINGER: std::time::Duration = H.saturating_add(I);
+
+impl Engine {
+    /// An engine that goes on where another left off: with the calls, transactions and phones of
+    /// `ledger`. `now` continues the clock of the process before; the provisioning is that of
+    /// now. Media come first in what leaves.
+    ///
+    /// Ports of running sessions are the same; what cannot be had again ends its call with BYE
+    /// and record.
+    pub fn restore(
+        config: EngineConfig,
+        snapshot: Arc<Snapshot>,
+        now: Now,
+        ledger: &Ledger,
+    ) -> Engine {
+        let mut engine = Engine::new(config, snapshot);
+        engine.core.io.now = now;
+        if let Some(secret) = ledger.secret {
+            engine.core.transactions.keep_secret(secret);
+        }
+        let mut revived = Vec::new();
+        for (id, parts) in &ledger.calls {
+            match Call::revive(&mut engine.core, *id, parts) {
+                Revived::Call(call, lost) => {
+                    revived.extend(engine.put_back(*call).map(|handle| (handle, lost)));
+                }
+                Revived::Record(record) => {
+                    engine.end_record(*id, *record, ledger.latest());
+                    engine.gone(*id);
+                }
+                Revived::Unreadable => {
+                    engine.core.io.counters.journal_unreadable += 1;
+                    engine.gone(*id);
+                }
+            }
+        }
+        engine.calls.relink();
+        engine.core.transactions.relink();
+        engine.resume(&revived, ledger.latest());
+        engine.bring_phones_back(ledger);
+        engine
+    }
+
+    /// A revived call takes its place, unless only its last transaction is left of it.
+    fn put_back(&mut self, call: Call) -> Option<CallHandle> {
+        if call.is_over() {
+            self.linger(call.id, call.first_server());
+            return None;
+        }
+        let (handle, session) = (call.handle, call.session());
+        // The place is free: every image has its own.
+        if !self.calls.insert_at(handle, call) {
+            self.core.io.counters.journal_unreadable += 1;
+            return None;
+        }
+        if let Some(session) = session {
+            self.sessions.insert(session, handle);
+        }
+        Some(handle)
+    }
+
+    fn resume(&mut self, revived: &[(CallHandle, bool)], alive: Now) {
+        for (handle, _) in revived {
+            if let Some(call) = self.calls.get_mut(*handle) {
+                call.reopen_media(&mut self.core);
+            }
+        }
+        for (handle, lost) in revived {
+            if let Some(call) = self.calls.get_mut(*handle) {
+                self.core.io.counters.calls_restored += 1;
+                call.resume(&mut self.core, alive, *lost);
+            }
+            self.tidy(*handle);
+        }
+    }
+
+    /// A call that cannot be had again has its record all the same: it ended when the node was
+    /// last known to be alive.
+    fn end_record(&mut self, id: CallId, mut record: Record, alive: Now) {
+        if record.written {
+            return;
+        }
+        let (cause, by) = (Cause::Overload, EndedBy::System);
+        let note = EndNote { cause, status: cause.status(), q850: cause.q850(), by };
+        let end = record.end.unwrap_or_else(|| record.end_at(alive, note));
+        let cdr = Box::new(record.cdr(id, end));
+        let mut pen = Pen::plain();
+        begin_call(&mut pen, id, self.core.io.now, Some(&cdr));
+        self.journal(pen);
+        self.core.io.outbox.push_back(Output::Cdr(cdr));
+    }
+
+    fn bring_phones_back(&mut self, ledger: &Ledger) {
+        for (user, bytes) in &ledger.phones {
+            let bindings: Option<Vec<Binding>> = Reader::of(bytes, None).get();
+            match bindings {
+                Some(bindings) => {
+                    for binding in &bindings {
+                        self.tell_registered(user, binding);
+                    }
+                    self.core.registrar.bring_back(user, bindings);
+                }
+                None => self.core.io.counters.journal_unreadable += 1,
+            }
+        }
+        self.expire_phones();
+        self.forget_disabled_phones();
+    }
+
+    /// A call is over: its record goes when its first transaction does.
+    pub(crate) fn linger(&mut self, call: CallId, server: Option<ServerHandle>) {
+        if !self.core.config.journal {
+            return;
+        }
+        match server.filter(|server| self.core.transactions.watch(*server)) {
+            Some(server) => {
+                self.lingering.insert(server, call);
+            }
+            None => self.gone(call),
+        }
+    }
+
+    /// Calls whose first transaction has ended after them.
+    pub(crate) fn let_lingering_go(&mut self) {
+        for server in self.core.transactions.take_ended() {
+            if let Some(call) = self.lingering.remove(&server) {
+                self.gone(call);
+            }
+        }
+    }
+
+    fn gone(&mut self, call: CallId) {
+        let mut pen = Pen::plain();
+        pen.byte(Kind::Gone as u8);
+        pen.put(&call);
+        self.journal(pen);
+    }
+
+    fn journal(&mut self, pen: Pen<'_>) {
+        if self.core.config.journal {
+            self.core.io.journal.push_back(pen.out.into());
+        }
+    }
+
+    /// What all calls share, and that the node is alive.
+    pub(crate) fn journal_node(&mut self) {
+        let mut pen = Pen::plain();
+        pen.byte(Kind::Node as u8);
+        pen.put(&self.core.io.now);
+        pen.put(&self.core.transactions.secret());
+        self.journal(pen);
+    }
+
+    /// The phones of a user have changed.
+    pub(crate) fn journal_phones(&mut self, user: &Key) {
+        let mut pen = Pen::plain();
+        pen.byte(Kind::Phones as u8);
+        pen.put(user);
+        let bindings = self.core.registrar.contacts(user.as_str()).to_vec();
+        pen.framed(|pen| {
+            if !bindings.is_empty() {
+                pen.put(&bindings);
+            }
+        });
+        self.journal(pen);
+    }
+
+    /// Begins to write everything again.
+    pub(crate) fn begin_rewriting(&mut self) {
+        self.journal_node();
+        for user in self.core.registrar.users() {
+            self.journal_phones(&user);
+        }
+        self.rewriting = self.calls.handles();
+        self.rewrite();
+    }
+
+    /// Writes the next few calls again.
+    pub(crate) fn rewrite(&mut self) {
+        for _ in 0..SLICE {
+            let Some(handle) = self.rewriting.pop() else { break };
+            if let Some(call) = self.calls.get_mut(handle) {
+                call.forget_saved();
+            }
+            self.tidy(handle);
+        }
+        let (after, next) = match self.rewriting.is_empty() {
+            true => (LONGEST_LINGER, TimerKey::Rewritten),
+            false => (SLICE_EVERY, TimerKey::Rewrite),
+        };
+        self.core.io.arm(after, next);
+    }
+
+    /// What lingered when the last call had been written is gone by now.
+    pub(crate) fn rewritten(&mut self) {
+        self.core.io.outbox.push_back(Output::Rewritten);
+    }
+}

@@ -1,0 +1,209 @@
+//! Transactions in the journal: those that a call needs again after a restart.
+//!
+//! A request that may have to be cancelled or acknowledged, and the head of the answers to one,
+//! are large and never change: a lean image leaves them to a part of their own, written once.
+
+use std::sync::Arc;
+
+use crate::journal::{Image, Pen, Reader, image};
+use crate::sip::transaction::invite_client::State as InviteClient;
+use crate::sip::transaction::invite_server::State as InviteServer;
+use crate::sip::transaction::non_invite_client::State as NonInviteClient;
+use crate::sip::transaction::non_invite_server::State as NonInviteServer;
+
+use super::layer::{Cancel, Client, ClientMachine, Server, ServerMachine, Timers};
+use super::{CancelReason, ClientHandle, Owner, ResponseHead, ServerHandle};
+
+image!(enum InviteClient {
+    0 = Calling { resend }, 1 = Proceeding, 2 = Completed, 3 = Accepted, 4 = Terminated,
+});
+image!(enum NonInviteClient { 0 = Trying { resend }, 1 = Proceeding, 2 = Completed, 3 = Terminated });
+image!(enum InviteServer {
+    0 = Proceeding, 1 = Completed { resend }, 2 = Confirmed, 3 = Accepted, 4 = Terminated,
+});
+image!(enum NonInviteServer { 0 = Trying, 1 = Proceeding, 2 = Completed, 3 = Terminated });
+image!(enum ClientMachine { 0 = Invite(state), 1 = NonInvite(state) });
+image!(enum ServerMachine { 0 = Invite(state), 1 = NonInvite(state) });
+image!(enum CancelReason { 0 = Caller, 1 = Elsewhere, 2 = Q850(cause) });
+image!(struct Owner { call, leg });
+
+/// The request or the head stands in the part for what is large.
+const ELSEWHERE: u8 = 2;
+
+/// Writes a value that a lean image leaves to the part for what is large.
+fn put_large<T: Image>(value: &Option<T>, lean: bool, pen: &mut Pen<'_>) {
+    match value {
+        Some(_) if lean => pen.byte(ELSEWHERE),
+        value => pen.put(value),
+    }
+}
+
+fn get_large<T: Image>(from: &mut Reader<'_>) -> Option<Option<T>> {
+    match from.byte()? {
+        0 => Some(None),
+        1 => from.get().map(Some),
+        ELSEWHERE => Reader::of(from.large, None).get().map(Some),
+        _ => None,
+    }
+}
+
+impl Image for Client {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Client { machine, flow, random, owner, request, ack, timers, cancel } = self;
+        let lean = std::mem::take(&mut pen.lean);
+        pen.put(machine);
+        pen.put(flow);
+        pen.put(random);
+        pen.put(owner);
+        put_large(request, lean, pen);
+        pen.put(ack);
+        pen.put(timers);
+        pen.put(cancel);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Client {
+            machine: from.get()?,
+            flow: from.get()?,
+            random: from.get()?,
+            owner: from.get()?,
+            request: get_large(from)?,
+            ack: from.get()?,
+            timers: from.get()?,
+            cancel: from.get()?,
+        })
+    }
+}
+
+impl Image for Server {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Server { machine, key, origin, head, flow, last, timers, owner, watched: _ } = self;
+        let lean = std::mem::take(&mut pen.lean);
+        pen.put(machine);
+        pen.put(key);
+        pen.put(origin);
+        put_large(head, lean, pen);
+        pen.put(flow);
+        // While the head is there, the last answer was provisional: not worth its bytes.
+        pen.put(&last.as_ref().filter(|_| head.is_none()).cloned());
+        pen.put(timers);
+        pen.put(owner);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (machine, key, origin) = (from.get()?, from.get()?, from.get()?);
+        let head: Option<Box<ResponseHead>> = get_large(from)?;
+        let (flow, last): (_, Option<Arc<[u8]>>) = (from.get()?, from.get()?);
+        // A request that comes again is told that it is being worked on.
+        let last = last.or_else(|| head.as_ref().map(|head| head.trying()));
+        let (timers, owner) = (from.get()?, from.get()?);
+        Some(Server { machine, key, origin, head, flow, last, timers, owner, watched: false })
+    }
+}
+
+impl Image for Timers {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let running: Vec<_> = self.0.iter().flatten().collect();
+        pen.number(running.len() as u64);
+        for (timer, id) in running {
+            pen.put(timer);
+            pen.put(&Some(*id));
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut timers = Timers::default();
+        for _ in 0..from.number()? {
+            let timer = from.get()?;
+            if let Some(id) = from.get()? {
+                timers.set(timer, id);
+            }
+        }
+        Some(timers)
+    }
+}
+
+/// The CANCEL goes with its INVITE.
+impl Image for Cancel {
+    fn write(&self, pen: &mut Pen<'_>) {
+        match self {
+            Cancel::No => pen.byte(0),
+            Cancel::Wanted(reason) => {
+                pen.byte(1);
+                pen.put(reason);
+            }
+            Cancel::Sent(cancel) => {
+                pen.byte(2);
+                put_client(*cancel, pen);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        match from.byte()? {
+            0 => Some(Cancel::No),
+            1 => from.get().map(Cancel::Wanted),
+            2 => get_client(from).map(Cancel::Sent),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a client transaction with its name, if it still exists.
+pub(crate) fn put_client(at: ClientHandle, pen: &mut Pen<'_>) {
+    pen.put(&at);
+    let client = pen.core.and_then(|core| core.transactions.clients.get(at));
+    pen.byte(u8::from(client.is_some()));
+    if let Some(client) = client {
+        pen.put(client);
+    }
+}
+
+/// Reads what [`put_client`] has written, and puts it back in its place.
+pub(crate) fn get_client(from: &mut Reader<'_>) -> Option<ClientHandle> {
+    let at: ClientHandle = from.get()?;
+    if let Some(client) = from.get::<Option<Client>>()? {
+        from.core.as_mut()?.transactions.clients.insert_at(at, client);
+    }
+    Some(at)
+}
+
+/// Writes a server transaction with its name, if it still exists.
+pub(crate) fn put_server(at: ServerHandle, pen: &mut Pen<'_>) {
+    pen.put(&at);
+    let server = pen.core.and_then(|core| core.transactions.servers.get(at));
+    pen.byte(u8::from(server.is_some()));
+    if let Some(server) = server {
+        pen.put(server);
+    }
+}
+
+/// Reads what [`put_server`] has written, and puts it back in its place.
+pub(crate) fn get_server(from: &mut Reader<'_>) -> Option<ServerHandle> {
+    let at: ServerHandle = from.get()?;
+    if let Some(server) = from.get::<Option<Server>>()? {
+        let transactions = &mut from.core.as_mut()?.transactions;
+        transactions.by_key.insert(server.key, at);
+        if let Some(origin) = server.origin {
+            transactions.by_origin.insert(origin, at);
+        }
+        transactions.servers.insert_at(at, server);
+    }
+    Some(at)
+}
+
+/// The large and unchanging part of the transaction of a leg's first INVITE.
+pub(crate) fn put_large_of_client(at: ClientHandle, pen: &mut Pen<'_>) {
+    let client = pen.core.and_then(|core| core.transactions.clients.get(at));
+    if let Some(request) = client.and_then(|client| client.request.as_ref()) {
+        pen.put(request);
+    }
+}
+
+/// [`put_large_of_client`] of a server transaction.
+pub(crate) fn put_large_of_server(at: ServerHandle, pen: &mut Pen<'_>) {
+    let server = pen.core.and_then(|core| core.transactions.servers.get(at));
+    if let Some(head) = server.and_then(|server| server.head.as_ref()) {
+        pen.put(head);
+    }
+}
