@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tensou_engine::route::{Fault, Snapshot};
-use tensou_store::{Store, StoreError};
+use tensou_store::{Loaded, Store, StoreError};
 
 use crate::engine_thread::{Control, EngineHandle};
 use crate::failure::Failure;
@@ -80,23 +80,36 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// A compiled provisioning, and what of the database it could not take over.
+/// A compiled provisioning, and what it was compiled from: the next change is put into that.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) enabled_trunks: usize,
-    pub(crate) faults: Vec<Fault>,
+    source: Arc<Loaded>,
 }
 
-/// Reads and compiles the provisioning. Compiling runs off the async threads: a hundred thousand
-/// DIDs take a good part of a second.
+impl Compiled {
+    /// What of the database could not be taken over.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.source.faults
+    }
+}
+
+/// Reads and compiles the provisioning.
 pub(crate) async fn load(store: &Store) -> Result<Compiled, LoadError> {
-    let loaded = store.provisioning().await.map_err(LoadError::Store)?;
-    let (revision, provisioning) = (loaded.revision, loaded.provisioning);
-    let enabled_trunks = provisioning.trunks.iter().filter(|trunk| trunk.enabled).count();
-    let compiling = tokio::task::spawn_blocking(move || Snapshot::compile(revision, &provisioning));
+    compile(store.provisioning().await.map_err(LoadError::Store)?).await
+}
+
+/// Compiles off the async threads: a hundred thousand DIDs take a good part of a second.
+async fn compile(source: Loaded) -> Result<Compiled, LoadError> {
+    let enabled_trunks = source.provisioning.trunks.iter().filter(|trunk| trunk.enabled).count();
+    let source = Arc::new(source);
+    let compiled = Arc::clone(&source);
+    let compiling = tokio::task::spawn_blocking(move || {
+        Snapshot::compile(compiled.revision, &compiled.provisioning)
+    });
     let snapshot = compiling.await.map_err(LoadError::Crashed)?.map_err(LoadError::Faults)?;
-    Ok(Compiled { snapshot: Arc::new(snapshot), enabled_trunks, faults: loaded.faults })
+    Ok(Compiled { snapshot: Arc::new(snapshot), enabled_trunks, source })
 }
 
 /// Keeps the engine's provisioning true to the database until the engine is gone.
@@ -127,12 +140,18 @@ impl SnapshotTask {
                     continue;
                 }
             };
-            let names_missing = !self.published.0.load().faults.is_empty();
-            if revision == seen && !(names_missing && loaded_at.elapsed() >= RETRY_NAMES) {
+            let names_missing = !self.published.0.load().faults().is_empty();
+            let look_again = names_missing && loaded_at.elapsed() >= RETRY_NAMES;
+            if revision == seen && !look_again {
                 continue;
             }
-            loaded_at = Instant::now();
-            match load(&self.store).await {
+            let next = if look_again {
+                loaded_at = Instant::now();
+                load(&self.store).await
+            } else {
+                self.follow().await
+            };
+            match next {
                 Ok(compiled) => {
                     seen = compiled.snapshot.version();
                     if !self.publish(compiled) {
@@ -149,10 +168,16 @@ impl SnapshotTask {
         }
     }
 
+    /// What is committed now, made from what is published.
+    async fn follow(&self) -> Result<Compiled, LoadError> {
+        let known = Arc::clone(&self.published.0.load().source);
+        compile(self.store.refreshed(&known).await.map_err(LoadError::Store)?).await
+    }
+
     /// Gives it to the engine and to everybody else; false when the engine is gone.
     fn publish(&self, compiled: Compiled) -> bool {
-        if compiled.faults != self.published.0.load().faults {
-            report(&compiled.faults);
+        if compiled.faults() != self.published.0.load().faults() {
+            report(compiled.faults());
         }
         let snapshot = Arc::clone(&compiled.snapshot);
         tracing::info!(revision = snapshot.version(), "new provisioning");

@@ -29,6 +29,7 @@ pub(crate) const KNOWN: &[&str] = &[
     "admin.tls.key",
     "database.url",
     "journal.fsync_ms",
+    "records.keep_months",
     "log.level",
     "log.format",
     "metrics.listen",

@@ -30,6 +30,8 @@ pub struct Settings {
     pub database: Database,
     /// `[journal]`
     pub journal: Journal,
+    /// `[records]`
+    pub records: Records,
     /// `[log]`
     pub log: Log,
     /// `[metrics]`
@@ -142,6 +144,14 @@ pub struct Journal {
     pub fsync: Duration,
 }
 
+/// `[records]`
+#[derive(Clone, Copy, Debug)]
+pub struct Records {
+    /// Call records of so many whole months before the running one are kept; 0, the default,
+    /// keeps all.
+    pub keep_months: u32,
+}
+
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -182,6 +192,12 @@ pub(crate) fn read(
         media: media(&mut reader),
         admin: admin(&mut reader),
         journal: Journal { fsync: millis(reader.integer("journal.fsync_ms", 0..=10_000), 20) },
+        records: Records {
+            keep_months: reader
+                .integer("records.keep_months", 0..=1_200)
+                .and_then(|months| u32::try_from(months).ok())
+                .unwrap_or(0),
+        },
         log: log(&mut reader),
         metrics: Metrics {
             listen: reader.value("metrics.listen", |text| socket(text, "127.0.0.1:9090")),

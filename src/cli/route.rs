@@ -25,7 +25,7 @@ pub(super) fn route(args: &SettingsArgs, route: &RouteArgs) -> Result<(), Failur
         let store = open(&loaded.settings).await?;
         let compiled =
             snapshot_task::load(&store).await.map_err(snapshot_task::LoadError::failure)?;
-        for fault in &compiled.faults {
+        for fault in compiled.faults() {
             eprintln!("left out: {fault}");
         }
         let clock = Clock::new(loaded.settings.node.time_zone.name());

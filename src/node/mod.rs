@@ -2,6 +2,7 @@
 
 mod calls;
 mod plan;
+mod shared;
 mod web;
 
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ pub(crate) struct Node {
     web: Web,
     sip_address: SocketAddr,
     domain: String,
+    name: String,
     store: Store,
 }
 
@@ -58,7 +60,7 @@ impl Node {
         let bound = bind_all(&settings.sip).map_err(Failure::missing)?;
         let listening = Sockets::bind(settings).await?;
         let compiled = load(&store).await.map_err(LoadError::failure)?;
-        report(&compiled.faults);
+        report(compiled.faults());
         let published = Published::new(compiled);
         let sip_address = first_address(&bound)?;
         let domain = domain(&settings.sip);
@@ -97,21 +99,35 @@ impl Node {
         let facts =
             Facts { published: published.clone(), draining: Arc::clone(&draining), metrics };
         let about = node_info(settings, &domain);
+        let shared = shared::start(settings, &store, &board, &engine.handle);
         let deps = facts.deps(store.clone(), board, commands, about);
         let web = listening.serve(deps, facts).map_err(Failure::missing)?;
         let snapshots =
             SnapshotTask { store: store.clone(), engine: engine.handle.clone(), published };
-        let background = vec![
+        let mut background = vec![
             tokio::spawn(question_receiver.answer(engine.handle.clone())),
             tokio::spawn(snapshots.run()),
             tokio::spawn(pass_commands(command_receiver, engine.handle.clone())),
             tokio::spawn(watch_database(store.clone(), database_up)),
         ];
-        let node = settings.node.name.as_str().to_owned();
-        let writer = Writer::start(NodeRecords { store: store.clone(), node }, cdr_receiver);
+        background.extend(shared);
+        let name = settings.node.name.as_str().to_owned();
+        let records = NodeRecords { store: store.clone(), node: name.clone() };
+        let writer = Writer::start(records, cdr_receiver);
         let drain = settings.node.drain;
         let calls = Calls { engine, engine_ended, gauges, draining, drain };
-        Ok(Node { calls, writer, backlog, board_feed, background, web, sip_address, domain, store })
+        Ok(Node {
+            calls,
+            writer,
+            backlog,
+            board_feed,
+            background,
+            web,
+            sip_address,
+            domain,
+            name,
+            store,
+        })
     }
 
     /// Where REST and UI are.
@@ -163,6 +179,8 @@ impl Node {
         for task in self.background {
             task.abort();
         }
+        // The others see sooner that it is gone; if not, its silence tells them.
+        let _told = tokio::time::timeout(PING_EVERY, self.store.leave(&self.name)).await;
         self.store.close().await;
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensou_engine::route::Snapshot;
 use tensou_engine::{
     CallId, CallResult, Caller, CallerClass, Cdr, CdrLeg, Direction, EndedBy, LegMedia, WallTime,
     plan::parse_e164,
@@ -119,6 +120,23 @@ fn large(c: &mut Criterion) {
                 let id = row.id.clone();
                 runtime.block_on(store.replace::<Customer>(&actor, &id, &row, None)).expect("ok")
             });
+        });
+        // As a node does it: the write, then what calls use is made from the last one.
+        let mut known = runtime.block_on(store.provisioning()).expect("read");
+        let mut row = document.dids.last().cloned().expect("a DID");
+        group.bench_function(format!("replace_one_did_of_{count}_and_publish"), |b| {
+            b.iter(|| {
+                turn += 1;
+                row.note = turn.to_string();
+                let number = row.number.clone();
+                let written = store.replace::<Did>(&actor, &number, &row, None);
+                runtime.block_on(written).expect("written");
+                known = runtime.block_on(store.refreshed(&known)).expect("read");
+                Snapshot::compile(known.revision, &known.provisioning).expect("right")
+            });
+        });
+        group.bench_function(format!("compile_{count}_dids"), |b| {
+            b.iter(|| Snapshot::compile(known.revision, &known.provisioning).expect("right"));
         });
         group.bench_function(format!("read_provisioning_of_{count}_dids"), |b| {
             b.iter(|| runtime.block_on(store.provisioning()).expect("read"));

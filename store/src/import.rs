@@ -6,13 +6,14 @@ use tensou_engine::route::Fault;
 
 use crate::access::{Actor, Scope};
 use crate::audit::{Change, log};
+use crate::changes::note;
 use crate::error::StoreError;
 use crate::judge::judge;
 use crate::model::{Customer, Destination, Did, Document, Extension, Group, Schedule, Trunk};
 use crate::resource::Resource;
 use crate::rows;
 use crate::sql::Tx;
-use crate::store::{Store, now_ms, raise_revision};
+use crate::store::{Store, now_ms, raise_revision, revision};
 use crate::write::shown;
 
 /// What an import did, or would do.
@@ -61,6 +62,7 @@ impl Store {
             return Err(StoreError::Invalid(faults));
         }
         if !dry_run && report.created + report.updated > 0 {
+            note(&mut tx, revision, "*", "").await?;
             tx.commit().await?;
             self.announce(revision);
         }
@@ -84,9 +86,7 @@ impl Store {
     /// Everything provisioned, secrets included, as of one revision.
     pub(crate) async fn document(&self) -> Result<(u64, Document), StoreError> {
         let mut tx = self.database.read().await?;
-        let row = tx.row("SELECT revision FROM meta", &[]).await?;
-        let row = row.ok_or_else(|| StoreError::Corrupt("the table meta is empty".into()))?;
-        Ok((row.int(0)?.unsigned_abs(), rows::load(&mut tx).await?))
+        Ok((revision(&mut tx).await?, rows::load(&mut tx).await?))
     }
 }
 

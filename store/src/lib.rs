@@ -4,7 +4,9 @@
 //! the database never holds a provisioning that the engine would refuse.
 
 mod access;
+mod around;
 mod audit;
+mod changes;
 mod connect;
 mod document;
 mod error;
@@ -13,10 +15,13 @@ mod judge;
 mod listing;
 pub mod model;
 mod nearest;
+mod news;
+mod nodes;
 mod people;
 mod people_rows;
 mod provisioning;
 mod record_rows;
+mod record_upkeep;
 mod references;
 mod resource;
 mod rows;
@@ -31,8 +36,11 @@ pub use document::{DocumentError, Format, locate, parse_document, render_documen
 pub use error::StoreError;
 pub use import::ImportReport;
 pub use listing::{Filter, Listing, MAX_PAGE, Page, Paged, Versioned};
+pub use news::Order;
+pub use nodes::{ALIVE_MS, Beat, CallNews, NodeSeen};
 pub use people::{NewToken, NewUser, Session, Token, User, UserChange};
 pub use provisioning::{Loaded, PeerName, ProvisioningDraft};
 pub use record_rows::{CdrFilter, CdrPage};
+pub use record_upkeep::Upkeep;
 pub use resource::Resource;
 pub use store::Store;

@@ -108,7 +108,12 @@ impl Store {
             query.values.push(started_at.into());
             query.values.push(id.into());
             let at = query.values.len();
-            let _ = write!(query.sql, " AND (started_at, id) < (${}, ${at})", at - 1);
+            // The first condition alone tells PostgreSQL which months to look into.
+            let _ = write!(
+                query.sql,
+                " AND started_at <= ${0} AND (started_at, id) < (${0}, ${at})",
+                at - 1
+            );
         }
         let sql = format!(
             "SELECT {COLUMNS} FROM cdrs WHERE {} ORDER BY started_at DESC, id DESC LIMIT {}",
@@ -218,7 +223,7 @@ fn insert_statement(rows: usize, parameter: impl Fn(usize) -> String) -> String 
         }
         sql.push(')');
     }
-    sql.push_str(" ON CONFLICT (id) DO NOTHING");
+    sql.push_str(" ON CONFLICT DO NOTHING");
     sql
 }
 

@@ -74,6 +74,14 @@ pub(crate) async fn find<R: Resource>(
     row.as_ref().map(read::<R>).transpose()
 }
 
+/// The row as stored, secrets included, whoever's it is.
+pub(crate) async fn find_any<R: Resource>(
+    tx: &mut Tx,
+    id: &str,
+) -> Result<Option<Versioned<R>>, StoreError> {
+    find(tx, id, &Scope::All).await
+}
+
 /// Writes a new row as version 1; false when one with this id exists.
 pub(crate) async fn insert<R: Resource>(
     tx: &mut Tx,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use sqlx::migrate::Migrator;
 use tokio::sync::watch;
 
 use crate::error::StoreError;
+use crate::news;
 use crate::sql::{Database, Tx};
 
 /// A database, SQLite or PostgreSQL. Clones share it.
@@ -31,10 +33,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] when a newer program made the schema.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let migrator = sqlx::migrate!("./migrations");
+        let common = sqlx::migrate!("./migrations");
         match &self.database {
-            Database::Sqlite { writer, .. } => migrator.run(writer).await?,
-            Database::Postgres(pool) => migrator.run(pool).await?,
+            Database::Sqlite { writer, .. } => common.run(writer).await?,
+            Database::Postgres(pool) => {
+                let own = sqlx::migrate!("./migrations/postgres");
+                let all = common.iter().chain(own.iter()).cloned().collect();
+                Migrator::with_migrations(all).run(pool).await?;
+            }
         }
         let revision = self.revision().await?;
         self.announce(revision);
@@ -60,8 +66,8 @@ impl Store {
         Ok(row.int(0)?.unsigned_abs())
     }
 
-    /// Follows the revision as this process changes it. Changes by other processes are seen by
-    /// polling [`Store::revision`].
+    /// Follows the revision as this process changes it, and on PostgreSQL as others do while
+    /// [`Store::listen`] runs. Without it their changes are seen by polling [`Store::revision`].
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -88,9 +94,19 @@ impl Store {
 
 /// Raises the revision and returns it. The first statement of every change of the provisioning:
 /// it locks the one row of `meta`, so changes are judged one after the other, on every node.
+/// Other processes hear of it at the commit.
 pub(crate) async fn raise_revision(tx: &mut Tx) -> Result<u64, StoreError> {
     let sql = "UPDATE meta SET revision = revision + 1 RETURNING revision";
     let row = tx.row(sql, &[]).await?;
+    let row = row.ok_or_else(|| StoreError::Corrupt("the table meta is empty".into()))?;
+    let revision = row.int(0)?.unsigned_abs();
+    news::tell(tx, news::revision(revision)).await?;
+    Ok(revision)
+}
+
+/// The revision that a transaction sees.
+pub(crate) async fn revision(tx: &mut Tx) -> Result<u64, StoreError> {
+    let row = tx.row("SELECT revision FROM meta", &[]).await?;
     let row = row.ok_or_else(|| StoreError::Corrupt("the table meta is empty".into()))?;
     Ok(row.int(0)?.unsigned_abs())
 }

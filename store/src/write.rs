@@ -4,11 +4,13 @@ use serde_json::Value as Json;
 use tensou_engine::route::Fault;
 
 use crate::access::{Actor, Scope};
+use crate::around::around;
 use crate::audit::{Change, log};
+use crate::changes::note;
 use crate::error::StoreError;
 use crate::judge::judge;
 use crate::listing::Versioned;
-use crate::model::Customer;
+use crate::model::{Customer, Did};
 use crate::references::users_of;
 use crate::resource::Resource;
 use crate::rows;
@@ -34,7 +36,8 @@ impl Store {
             return Err(StoreError::Conflict(format!("{} {}", R::KIND, row.id())));
         }
         visible(&mut tx, &row, actor).await?;
-        judge(&rows::load(&mut tx).await?, revision)?;
+        judge(&around::<R>(&mut tx, row.id()).await?, revision)?;
+        note(&mut tx, revision, R::KIND, row.id()).await?;
         let after = Some(shown(&row)?);
         let change =
             Change { action: "create", resource: R::KIND, id: row.id(), before: None, after };
@@ -73,7 +76,8 @@ impl Store {
         let (version, now) = (stored.version + 1, now_ms());
         rows::update(&mut tx, &row, now).await?;
         visible(&mut tx, &row, actor).await?;
-        judge(&rows::load(&mut tx).await?, revision)?;
+        judge(&around::<R>(&mut tx, &id).await?, revision)?;
+        note(&mut tx, revision, R::KIND, &id).await?;
         let (before, after) = (Some(shown(&stored.row)?), Some(shown(&row)?));
         let change = Change { action: "replace", resource: R::KIND, id: &id, before, after };
         log(&mut tx, actor, change).await?;
@@ -97,7 +101,11 @@ impl Store {
         let mut tx = self.database.write().await?;
         let revision = raise_revision(&mut tx).await?;
         let stored = current::<R>(&mut tx, &id, &actor.scope, if_version).await?;
-        let mut document = rows::load(&mut tx).await?;
+        // Any row may refer to it; only of a DID it is known which.
+        let mut document = match R::KIND {
+            Did::KIND => around::<R>(&mut tx, &id).await?,
+            _ => rows::load(&mut tx).await?,
+        };
         let mut by = users_of(&document, R::KIND, &id);
         if R::KIND == Customer::KIND {
             by.extend(accounts_of(&mut tx, &id).await?);
@@ -108,6 +116,7 @@ impl Store {
         rows::remove::<R>(&mut tx, &id).await?;
         R::rows_mut(&mut document).retain(|row| row.id() != id);
         judge(&document, revision)?;
+        note(&mut tx, revision, R::KIND, &id).await?;
         let before = Some(shown(&stored.row)?);
         let change = Change { action: "delete", resource: R::KIND, id: &id, before, after: None };
         log(&mut tx, actor, change).await?;

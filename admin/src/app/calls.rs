@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tensou_engine::plan::E164;
 use tensou_engine::{CallId, Key, OperatorCommand};
 use tensou_store::model::Customer;
-use tensou_store::{Filter, MAX_PAGE, Page, Scope};
+use tensou_store::{Filter, MAX_PAGE, Order, Page, Scope};
 
 use super::App;
 use super::auth::{Action, Area, Principal};
@@ -123,16 +123,22 @@ impl App {
             .ok_or(Refusal::NotFound("call"))
     }
 
-    /// Asks the engine to end a call now.
+    /// Asks the engine that has a call to end it now.
     ///
     /// # Errors
     /// There is no such call, or the engine takes no commands now.
     pub async fn hang_up(&self, who: &Principal, id: CallId) -> Result<(), Refusal> {
         who.demand(Action::Write, Area::Calls)?;
-        self.live_call(who, id).await?;
-        self.commands()
-            .try_send(OperatorCommand::HangUp(id))
-            .map_err(|_| Refusal::Unavailable("the engine takes no commands now: try again"))?;
+        match self.live_call(who, id).await?.node {
+            Some(node) => {
+                let order = Order::HangUp { node: node.as_str().to_owned(), call: id };
+                self.store().order(&order).await?;
+            }
+            None => self
+                .commands()
+                .try_send(OperatorCommand::HangUp(id))
+                .map_err(|_| Refusal::Unavailable("the engine takes no commands now: try again"))?,
+        }
         tracing::info!(call = %id, by = who.name(), "hang-up asked for");
         Ok(())
     }

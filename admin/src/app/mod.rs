@@ -30,7 +30,7 @@ pub use calls::{CallQuery, Visible};
 pub use clock::{Clock, DayEdge};
 pub use provisioning::Provisioned;
 pub use refusal::{Flaw, Refusal};
-pub use system::{LoadAverage, SystemStatus};
+pub use system::{LoadAverage, NodeStatus, SystemStatus};
 pub use trunks::TrunkStatus;
 
 use auth::Throttle;

@@ -28,12 +28,33 @@ pub struct SystemStatus {
     pub revision: Option<u64>,
     /// Revision that new calls use; behind `revision` for a second at most.
     pub active_revision: u64,
-    /// Calls that exist now.
+    /// Calls of this node that exist now.
     pub calls_active: usize,
     /// Those that are connected.
     pub calls_talking: usize,
     /// Load of the machine, where it tells.
     pub load: Option<LoadAverage>,
+    /// The nodes on this database, by name; this one alone on SQLite.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// A node on this database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NodeStatus {
+    /// Its name, as on its records.
+    pub name: String,
+    /// It has been heard of within the last seconds.
+    pub alive: bool,
+    /// The program's version.
+    pub version: String,
+    /// Its process began.
+    pub started_at: String,
+    /// When it was heard of last.
+    pub seen_at: String,
+    /// Its calls then.
+    pub calls_active: u64,
+    /// Those that were connected.
+    pub calls_talking: u64,
 }
 
 /// Processes that ran or wanted to, averaged.
@@ -71,7 +92,43 @@ impl App {
             calls_active: counts.active,
             calls_talking: counts.talking,
             load: load_average(),
+            nodes: self.node_list(),
         })
+    }
+}
+
+impl App {
+    /// This node as it is, the others as they were seen last.
+    fn node_list(&self) -> Vec<NodeStatus> {
+        let (node, clock) = (self.node(), self.clock());
+        let counts = self.board().call_counts();
+        let now = clock.now_millis();
+        let mut nodes: Vec<NodeStatus> = self
+            .board()
+            .nodes()
+            .into_iter()
+            .filter(|other| other.beat.node != node.name)
+            .map(|other| NodeStatus {
+                alive: other.alive(),
+                started_at: clock.rfc3339(other.beat.started_at),
+                seen_at: clock.rfc3339(now - other.silent_ms),
+                calls_active: other.beat.calls_active,
+                calls_talking: other.beat.calls_talking,
+                name: other.beat.node,
+                version: other.beat.version,
+            })
+            .collect();
+        nodes.push(NodeStatus {
+            name: node.name.clone(),
+            alive: true,
+            version: node.version.clone(),
+            started_at: clock.rfc3339(node.started_at.as_millisecond()),
+            seen_at: clock.rfc3339(now),
+            calls_active: counts.active as u64,
+            calls_talking: counts.talking as u64,
+        });
+        nodes.sort_by(|one, other| one.name.cmp(&other.name));
+        nodes
     }
 }
 

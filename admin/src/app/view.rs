@@ -15,6 +15,9 @@ use crate::board::{EndedCall, LegState, LiveCall, LiveLeg, NoticeBody, Registrat
 pub struct CallView {
     /// UUIDv7; its record will have the same.
     pub id: String,
+    /// The other node that handles it; none for a call of the node that answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// `routing`, `ringing` or `talking`.
     pub state: String,
     /// `in`, `out` or `forward`.
@@ -77,6 +80,7 @@ impl CallView {
     pub fn of(call: &LiveCall, clock: &Clock) -> Self {
         CallView {
             id: call.id.to_string(),
+            node: text(call.node.as_ref()),
             state: call.state.as_str().to_owned(),
             direction: call.direction.as_str().to_owned(),
             did: number(call.did),
@@ -116,6 +120,7 @@ pub fn notice(body: &NoticeBody, clock: &Clock) -> Value {
         NoticeBody::Ended(ended) => serde_json::to_value(ended_call(ended, clock)),
         NoticeBody::Trunk(trunk) => Ok(trunk_use(trunk)),
         NoticeBody::Registration(registration) => Ok(binding(registration, clock)),
+        NoticeBody::Elsewhere { calls } => Ok(serde_json::json!({ "calls": calls })),
         NoticeBody::AuthenticationFailed { user, source } => {
             Ok(serde_json::json!({ "user": user, "source": source.to_string() }))
         }

@@ -4,17 +4,23 @@
 //! is the truth about a call: the engine is, and its CDR. Events may be dropped under overload,
 //! so every table is bounded and forgets its oldest rows first.
 
+mod elsewhere;
 mod notice;
 mod state;
 
-use std::sync::RwLock;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tensou_engine::{CallId, Event, Key};
+use tensou_store::NodeSeen;
 use tokio::sync::broadcast;
 
+pub use elsewhere::{describe, understand};
 pub use notice::{Notice, NoticeBody};
 pub use state::{CallState, EndedCall, LegState, LiveCall, LiveLeg, Registration, TrunkUse};
 
+use elsewhere::Elsewhere;
 use state::State;
 
 /// Notices that a slow subscriber may be behind before it is told that it lost some: about one
@@ -26,6 +32,8 @@ pub struct Board {
     // lock: many screens read while one task writes; each side holds it for microseconds and the
     // engine's thread never touches it
     state: RwLock<State>,
+    // lock: as above; the writer is the task that follows the other nodes
+    elsewhere: RwLock<Elsewhere>,
     notices: broadcast::Sender<Notice>,
 }
 
@@ -40,6 +48,7 @@ impl Board {
     pub fn new() -> Self {
         Board {
             state: RwLock::new(State::default()),
+            elsewhere: RwLock::new(Elsewhere::default()),
             notices: broadcast::Sender::new(NOTICES_HELD),
         }
     }
@@ -68,43 +77,86 @@ impl Board {
         self.notices.subscribe()
     }
 
-    /// Live calls, oldest first, of which `wanted` says yes; at most `limit`, after the call
-    /// `after`.
+    /// Takes in what was read of the other nodes.
+    pub fn set_elsewhere(&self, nodes: Vec<NodeSeen>, calls: Vec<LiveCall>) {
+        let calls: BTreeMap<CallId, LiveCall> =
+            calls.into_iter().map(|call| (call.id, call)).collect();
+        let mut elsewhere = self.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.nodes = nodes;
+        if elsewhere.calls == calls {
+            return;
+        }
+        let body = Arc::new(NoticeBody::Elsewhere { calls: calls.len() });
+        elsewhere.calls = calls;
+        drop(elsewhere);
+        // Nobody may watch.
+        let _ = self.notices.send(Notice { name: "calls.elsewhere", customer: None, body });
+    }
+
+    /// The nodes on this database as they were seen last, by name; none where there is one node.
+    pub fn nodes(&self) -> Vec<NodeSeen> {
+        self.other().nodes.clone()
+    }
+
+    /// This node's live calls alone.
+    pub fn own_calls(&self) -> Vec<LiveCall> {
+        self.read().calls(None).cloned().collect()
+    }
+
+    /// Live calls of every node, oldest first, of which `wanted` says yes; at most `limit`, after
+    /// the call `after`.
     pub fn calls(
         &self,
         after: Option<CallId>,
         limit: usize,
         wanted: impl Fn(&LiveCall) -> bool,
     ) -> Vec<LiveCall> {
-        self.read().calls(after).filter(|call| wanted(call)).take(limit).cloned().collect()
+        let of_here = self.read();
+        let of_here = of_here.calls(after).filter(|call| wanted(call)).take(limit).cloned();
+        let mut calls: Vec<LiveCall> = of_here.collect();
+        let elsewhere = self.other();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let others = elsewhere.calls.range((from, Bound::Unbounded)).map(|(_, call)| call);
+        calls.extend(others.filter(|call| wanted(call)).take(limit).cloned());
+        calls.sort_by_key(|call| call.id);
+        calls.truncate(limit);
+        calls
     }
 
-    /// The newest live calls of which `mine` says yes, newest first, at most `limit`; and the
-    /// counts of all of them.
+    /// The newest live calls of every node of which `mine` says yes, newest first, at most
+    /// `limit`; and the counts of all of them.
     pub fn newest(
         &self,
         limit: usize,
         mine: impl Fn(&LiveCall) -> bool,
     ) -> (Vec<LiveCall>, CallCounts) {
-        let state = self.read();
         let mut counts = CallCounts::default();
         let mut newest = Vec::new();
-        for call in state.calls(None).rev().filter(|call| mine(call)) {
-            counts.active += 1;
-            counts.talking += usize::from(call.state == CallState::Talking);
-            if newest.len() < limit {
-                newest.push(call.clone());
+        let mut take = |calls: &mut dyn Iterator<Item = &LiveCall>| {
+            let mut room = limit;
+            for call in calls.filter(|call| mine(call)) {
+                counts.active += 1;
+                counts.talking += usize::from(call.state == CallState::Talking);
+                if room > 0 {
+                    room -= 1;
+                    newest.push(call.clone());
+                }
             }
-        }
+        };
+        take(&mut self.read().calls(None).rev());
+        take(&mut self.other().calls.values().rev());
+        newest.sort_by_key(|call| std::cmp::Reverse(call.id));
+        newest.truncate(limit);
         (newest, counts)
     }
 
-    /// One live call.
+    /// One live call, of whatever node.
     pub fn call(&self, id: CallId) -> Option<LiveCall> {
-        self.read().call(id).cloned()
+        let of_here = self.read().call(id).cloned();
+        of_here.or_else(|| self.other().calls.get(&id).cloned())
     }
 
-    /// Live calls in number, and how many of them talk.
+    /// Live calls of this node in number, and how many of them talk.
     pub fn call_counts(&self) -> CallCounts {
         self.read().counts()
     }
@@ -134,13 +186,17 @@ impl Board {
         self.read().registrations_of(&Key::from(user)).cloned().collect()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+    fn other(&self) -> RwLockReadGuard<'_, Elsewhere> {
+        self.elsewhere.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
         // A writer that panicked leaves rows that are at worst stale: go on with them.
-        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -30,6 +30,11 @@ pub enum NoticeBody {
     Trunk(TrunkUse),
     /// A phone registered, refreshed, or its binding ended.
     Registration(Registration),
+    /// Calls of other nodes are not what they were: read them again.
+    Elsewhere {
+        /// How many there are.
+        calls: usize,
+    },
     /// Somebody tried a wrong credential.
     AuthenticationFailed {
         /// The user name tried.

@@ -82,6 +82,8 @@ impl LegState {
 pub struct LiveCall {
     /// The id that its CDR will have.
     pub id: CallId,
+    /// The node that handles it; none is this one.
+    pub node: Option<Key>,
     /// How far it has come.
     pub state: CallState,
     /// Which way it goes.
@@ -255,6 +257,7 @@ impl State {
         }
         let call = LiveCall {
             id: started.call,
+            node: None,
             state: CallState::Routing,
             direction: started.direction,
             did: started.did,

@@ -5,6 +5,7 @@ mod draft;
 mod fields;
 mod peers;
 mod profile;
+mod refresh;
 mod schedule;
 mod trunk;
 

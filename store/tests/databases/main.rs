@@ -8,8 +8,11 @@
 )]
 
 mod bench;
+mod changes;
 mod documents;
 mod hostile;
+mod months;
+mod nodes;
 mod people;
 mod provisioning;
 mod records;
@@ -49,8 +52,11 @@ fn main() {
     let arguments = Arguments::from_args();
     let url = std::env::var(POSTGRES).ok();
     let modules = [
+        changes::CASES,
         documents::CASES,
         hostile::CASES,
+        months::CASES,
+        nodes::CASES,
         people::CASES,
         provisioning::CASES,
         records::CASES,
@@ -58,14 +64,10 @@ fn main() {
     ];
     let mut trials: Vec<Trial> = upkeep::SQLITE_CASES.iter().map(on_sqlite).collect();
     for case in modules.into_iter().flatten() {
-        let name = short(case);
-        let for_postgres = url.clone();
-        let postgres = Trial::test(format!("postgres::{name}"), move || {
-            let url = for_postgres.ok_or(format!("{POSTGRES} is not set"))?;
-            run(case, Bench::postgres(&url));
-            Ok(())
-        });
-        trials.extend([on_sqlite(case), postgres.with_ignored_flag(url.is_none())]);
+        trials.extend([on_sqlite(case), on_postgres(case, url.clone())]);
+    }
+    for case in months::POSTGRES_CASES.iter().chain(nodes::POSTGRES_CASES) {
+        trials.push(on_postgres(case, url.clone()));
     }
     if url.is_none() {
         let skipped = trials.iter().filter(|trial| trial.has_ignored_flag()).count();
@@ -83,6 +85,16 @@ fn on_sqlite(case: &'static Case) -> Trial {
         run(case, Bench::sqlite());
         Ok(())
     })
+}
+
+fn on_postgres(case: &'static Case, url: Option<String>) -> Trial {
+    let missing = url.is_none();
+    let trial = Trial::test(format!("postgres::{}", short(case)), move || {
+        let url = url.ok_or(format!("{POSTGRES} is not set"))?;
+        run(case, Bench::postgres(&url));
+        Ok(())
+    });
+    trial.with_ignored_flag(missing)
 }
 
 fn run(case: &Case, bench: impl Future<Output = Bench>) {

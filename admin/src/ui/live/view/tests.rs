@@ -13,6 +13,7 @@ const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'";
 fn call(state: CallState, destination: &str) -> LiveCall {
     LiveCall {
         id: CallId::new(1_795_442_891_000, 1, 2),
+        node: None,
         state,
         direction: Direction::Forward,
         did: parse_e164("0312345678").ok(),
