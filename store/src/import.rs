@@ -69,16 +69,16 @@ impl Store {
         Ok(report)
     }
 
-    /// Everything provisioned; passwords of extensions only `with_secrets`.
+    /// Everything provisioned; passwords of extensions and trunks only `with_secrets`.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database fails.
     pub async fn export(&self, with_secrets: bool) -> Result<Document, StoreError> {
         let (_, mut document) = self.document().await?;
         if !with_secrets {
-            for extension in &mut document.extensions {
-                extension.secret = None;
-            }
+            let Document { trunks, extensions, .. } = &mut document;
+            trunks.iter_mut().for_each(|row| *row = row.redacted());
+            extensions.iter_mut().for_each(|row| *row = row.redacted());
         }
         Ok(document)
     }

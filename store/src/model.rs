@@ -5,6 +5,7 @@
 
 mod peer;
 mod record;
+mod relation;
 mod trunk;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 pub use peer::{Peer, PeerTable};
 pub use record::{CdrLegRecord, CdrRecord, LegMediaRecord, MediaRecord};
+pub use relation::{TrunkAuth, TrunkAuthIn, TrunkHealth, TrunkRegister};
 pub use trunk::{DigitEdit, Digits, Identity, IdentityIn, Trunk};
 
 /// Who rents DIDs.

@@ -128,6 +128,30 @@ impl Resource for Trunk {
         self
     }
 
+    fn redacted(&self) -> Self {
+        let mut shown = self.clone();
+        if let Some(auth) = &mut shown.auth {
+            auth.password = None;
+        }
+        if let Some(auth) = &mut shown.auth_in {
+            auth.password = None;
+        }
+        shown
+    }
+
+    fn keep_secret_of(&mut self, stored: &Self) {
+        if let (Some(auth), Some(stored)) = (&mut self.auth, &stored.auth)
+            && auth.password.is_none()
+        {
+            auth.password.clone_from(&stored.password);
+        }
+        if let (Some(auth), Some(stored)) = (&mut self.auth_in, &stored.auth_in)
+            && auth.password.is_none()
+        {
+            auth.password.clone_from(&stored.password);
+        }
+    }
+
     rows!(trunks);
 }
 

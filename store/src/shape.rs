@@ -58,6 +58,10 @@ const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, presence: Presence::Optional }
 }
 
+const fn secret(name: &'static str) -> Field {
+    Field { name, kind: Kind::Text, presence: Presence::Secret }
+}
+
 const IDENTITY: &[Field] = &[
     optional("from", Kind::Text),
     optional("display", Kind::Text),
@@ -96,6 +100,25 @@ const PEER: &[Field] = &[
     optional("weight", Kind::Integer(65_535)),
 ];
 
+const AUTH: &[Field] =
+    &[required("user", Kind::Text), secret("password"), optional("realm", Kind::Text)];
+
+const AUTH_IN: &[Field] = &[required("user", Kind::Text), secret("password")];
+
+const REGISTER: &[Field] = &[
+    optional("registrar", Kind::Text),
+    optional("domain", Kind::Text),
+    optional("user", Kind::Text),
+    optional("contact_user", Kind::Text),
+    defaulted("expires_seconds", Kind::Integer(ANY)),
+];
+
+const HEALTH: &[Field] = &[
+    defaulted("interval_seconds", Kind::Integer(ANY)),
+    defaulted("down_after", Kind::Integer(ANY)),
+    defaulted("up_after", Kind::Integer(ANY)),
+];
+
 pub(crate) const TRUNK: &[Field] = &[
     required("id", Kind::Text),
     defaulted("name", Kind::Text),
@@ -126,6 +149,11 @@ pub(crate) const TRUNK: &[Field] = &[
     optional("max_redirections", Kind::Integer(ANY)),
     optional("codecs", Kind::List(&Kind::Text)),
     defaulted("nat", Kind::Flag),
+    optional("auth", Kind::Table(AUTH)),
+    optional("auth_in", Kind::Table(AUTH_IN)),
+    optional("register", Kind::Table(REGISTER)),
+    optional("health", Kind::Table(HEALTH)),
+    defaulted("follow_redirects", Kind::Flag),
 ];
 
 pub(crate) const CUSTOMER: &[Field] = &[
@@ -181,7 +209,7 @@ pub(crate) const GROUP: &[Field] = &[
 
 pub(crate) const EXTENSION: &[Field] = &[
     required("user", Kind::Text),
-    Field { name: "secret", kind: Kind::Text, presence: Presence::Secret },
+    secret("secret"),
     defaulted("name", Kind::Text),
     optional("customer", Kind::Text),
     optional("presented_did", Kind::Number),

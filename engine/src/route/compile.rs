@@ -1,5 +1,7 @@
 //! From what was provisioned to a snapshot, with every fault found on the way.
 
+mod relation;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
     }
     let (trunk_by_address, trunk_by_network) = compiler.sources();
     let carriers = compiler.carriers();
+    compiler.relations();
     compiler.duplicates();
     if !compiler.faults.is_empty() {
         return Err(compiler.faults);
@@ -106,7 +109,8 @@ impl<'a> Compiler<'a> {
             let message = format!("{prefix:?} is no prefix; write + and up to 15 digits (+819)");
             self.fault("trunk", &spec.id, "prefixes", message);
         }
-        if spec.peers.is_empty() && spec.sources.is_empty() {
+        let reached = spec.relation.register.is_some() || spec.relation.auth_in.is_some();
+        if spec.peers.is_empty() && spec.sources.is_empty() && !reached {
             let message = "a trunk needs a peer (to take calls) or a source (to bring them)";
             self.fault("trunk", &spec.id, "peers", message.to_owned());
         }

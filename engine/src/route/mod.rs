@@ -7,6 +7,7 @@ mod peer;
 mod policy;
 mod preview;
 mod provisioning;
+mod relation;
 mod snapshot;
 mod terms;
 
@@ -18,6 +19,7 @@ pub use provisioning::{
     CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
     MAX_REDIRECTIONS, MemberSpec, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
+pub use relation::{AuthInSpec, AuthSpec, HealthSpec, RegisterSpec, RelationSpec};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{Branch, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
 

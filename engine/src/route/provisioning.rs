@@ -8,7 +8,7 @@ use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
 
 use super::peer::{LargeRequests, PeerSpec};
-use super::{IdentityOverride, IdentityPolicy, IdentityRead};
+use super::{IdentityOverride, IdentityPolicy, IdentityRead, RelationSpec};
 
 /// The whole provisioning of a node.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,8 @@ pub struct TrunkSpec {
     pub codecs: Vec<String>,
     /// Its media may come from elsewhere than its SDP says (it is behind NAT).
     pub nat: bool,
+    /// Accounts, registration, health, redirections.
+    pub relation: RelationSpec,
 }
 
 /// Redirections after which a call is taken for a loop, unless its trunk says otherwise: Japanese
@@ -128,6 +130,7 @@ impl Default for TrunkSpec {
             max_redirections: MAX_REDIRECTIONS,
             codecs: Vec::new(),
             nat: false,
+            relation: RelationSpec::default(),
         }
     }
 }

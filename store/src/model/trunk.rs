@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::peer::Peer;
+use super::{TrunkAuth, TrunkAuthIn, TrunkHealth, TrunkRegister};
 
 /// A SIP peer that brings or takes calls: a PRI gateway, a carrier, another PBX.
 ///
@@ -106,6 +107,21 @@ pub struct Trunk {
     /// It is behind NAT: its media may come from elsewhere than its SDP says.
     #[serde(default)]
     pub nat: bool,
+    /// Our account there, by which its challenges (401, 407) are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<TrunkAuth>,
+    /// Its account here: calls from unknown addresses that prove it are its calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_in: Option<TrunkAuthIn>,
+    /// We register there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<TrunkRegister>,
+    /// Its peers are asked with OPTIONS whether they are alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<TrunkHealth>,
+    /// Follow its redirections (3xx), to numbers that it may carry and hosts that are its own.
+    #[serde(default)]
+    pub follow_redirects: bool,
 }
 
 /// Digits that a trunk adds to numbers or wants added: inwards before a number is read, outwards

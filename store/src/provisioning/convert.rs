@@ -22,7 +22,7 @@ const MAX_STEPS: usize = 20;
 /// Most peers, sources or prefixes of a trunk.
 const MAX_LIST: usize = 256;
 /// Shorter passwords of extensions are found by the scanners that try every SIP port.
-const MIN_SECRET: usize = 8;
+pub(crate) const MIN_SECRET: usize = 8;
 
 const STRATEGIES: &[(&str, Strategy)] =
     &[("simultaneous", Strategy::Simultaneous), ("sequential", Strategy::Sequential)];

@@ -6,6 +6,7 @@ mod fields;
 mod peers;
 mod profile;
 mod refresh;
+mod relation;
 mod schedule;
 mod trunk;
 

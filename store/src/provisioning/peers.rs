@@ -30,21 +30,24 @@ fn peer(faults: &mut Faults, place: usize, given: &Peer) -> Option<PeerSpec> {
     let field = format!("peers[{place}]");
     let order = u16::try_from(place).unwrap_or(u16::MAX);
     match given {
-        Peer::Text(text) => {
-            let Some((host, port, transport)) = read(text) else {
-                faults.add(
-                    field,
-                    format!(
-                        "\"{text}\" is no peer (192.0.2.7:5060, [2001:db8::7]:5060, sip.example.jp, \
-                         sip:sip.example.jp:5060;transport=tcp)"
-                    ),
-                );
-                return None;
-            };
-            Some(PeerSpec { host, port, transport, priority: order, weight: DEFAULT_WEIGHT })
-        }
+        Peer::Text(text) => self::text(faults, &field, order, text),
         Peer::Table(table) => self::table(faults, &field, order, table),
     }
+}
+
+/// A peer written as `host:port` or as a SIP URI without user.
+pub(super) fn text(faults: &mut Faults, field: &str, order: u16, text: &str) -> Option<PeerSpec> {
+    let Some((host, port, transport)) = read(text) else {
+        faults.add(
+            field,
+            format!(
+                "\"{text}\" is no peer (192.0.2.7:5060, [2001:db8::7]:5060, sip.example.jp, \
+                 sip:sip.example.jp:5060;transport=tcp)"
+            ),
+        );
+        return None;
+    };
+    Some(PeerSpec { host, port, transport, priority: order, weight: DEFAULT_WEIGHT })
 }
 
 fn table(faults: &mut Faults, field: &str, order: u16, given: &PeerTable) -> Option<PeerSpec> {

@@ -8,6 +8,7 @@ use tensou_engine::route::{
 
 use super::convert::{Converted, each, whole};
 use super::fields::{Faults, unknown_word};
+use super::relation::relation;
 use super::{peers, profile};
 use crate::model::{self, Identity, IdentityIn, Trunk};
 
@@ -64,6 +65,7 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<TrunkSpec> {
     if let Some(most) = row.max_redirections {
         faults.range("max_redirections", most, 1..=70);
     }
+    let relation = relation(&mut faults, row);
     let spec = TrunkSpec {
         id: row.id.clone(),
         enabled: row.enabled,
@@ -94,6 +96,7 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<TrunkSpec> {
             .map_or(MAX_REDIRECTIONS, |most| u8::try_from(most).unwrap_or(MAX_REDIRECTIONS)),
         codecs: row.codecs.clone().unwrap_or_default(),
         nat: row.nat,
+        relation,
     };
     whole(faults, spec)
 }

@@ -1,7 +1,8 @@
 //! Single rows: create, read, replace, delete; whose they are; what refers to them.
 
 use tensou_store::model::{
-    Customer, Destination, Did, Extension, Group, Member, RouteStep, Schedule, Trunk,
+    Customer, Destination, Did, Extension, Group, Member, RouteStep, Schedule, Trunk, TrunkAuthIn,
+    TrunkRegister,
 };
 use tensou_store::{Actor, AuditFilter, Filter, Page, Role, Scope, StoreError};
 
@@ -20,6 +21,7 @@ crate::cases!(
     every_fault_of_a_row_is_named_at_once,
     a_write_that_the_engine_refuses_changes_nothing,
     secrets_are_write_only_and_survive_a_replace_without_them,
+    passwords_of_trunks_are_write_only_and_survive_a_replace_without_them,
     the_log_has_before_and_after_without_secrets,
     lists_are_filtered_and_paged_in_order,
     lists_refuse_fields_that_are_no_filter,
@@ -291,6 +293,46 @@ async fn secrets_are_write_only_and_survive_a_replace_without_them(bench: Bench)
         let new = Extension { user: "new".into(), secret, ..read.clone() };
         assert_eq!(places(store.create(&admin(), &new).await), ["extension new secret"]);
     }
+}
+
+async fn passwords_of_trunks_are_write_only_and_survive_a_replace_without_them(bench: Bench) {
+    let store = &bench.store;
+    store.import(&admin(), &operator(), false).await.unwrap();
+    let stored = "SELECT COUNT(*) FROM trunks WHERE auth LIKE '%change-me-carrier-a%'";
+    let mut read = store.get::<Trunk>("carrier-a", &Scope::All).await.unwrap().unwrap().row;
+    assert_eq!(read.auth.as_ref().unwrap().password, None);
+    read.channels = 90;
+    let changed = store.replace(&admin(), "carrier-a", &read, None).await.unwrap();
+    assert_eq!(changed.row.auth.unwrap().password, None);
+    assert_eq!(bench.number(stored).await, 1);
+    let loaded = store.provisioning().await.unwrap().provisioning;
+    let trunk = loaded.trunks.iter().find(|trunk| trunk.id == "carrier-a").unwrap();
+    assert_eq!(trunk.relation.auth.as_ref().unwrap().password.reveal(), "change-me-carrier-a");
+    assert_eq!(trunk.relation.health.unwrap().down_after, 2);
+    let hidden = store.export(false).await.unwrap();
+    let shown = store.export(true).await.unwrap();
+    let password = |document: &tensou_store::model::Document| {
+        let trunk = document.trunks.iter().find(|trunk| trunk.id == "carrier-a").unwrap();
+        trunk.auth.clone().unwrap().password
+    };
+    assert_eq!((password(&hidden), password(&shown).is_some()), (None, true));
+    read.auth_in = Some(TrunkAuthIn { user: "sakura-101".into(), password: Some("short".into()) });
+    let refused = places(store.replace(&admin(), "carrier-a", &read, None).await);
+    assert_eq!(refused, ["trunk carrier-a auth_in.password"]);
+    read.auth_in.as_mut().unwrap().password = Some("long enough".into());
+    let refused = places(store.replace(&admin(), "carrier-a", &read, None).await);
+    assert_eq!(refused, ["trunk carrier-a auth_in.user"], "it is an extension's");
+    read.auth_in = None;
+    read.register = Some(TrunkRegister {
+        registrar: Some("a b".into()),
+        domain: None,
+        user: Some("a@b".into()),
+        contact_user: None,
+        expires_seconds: 10,
+    });
+    let refused = places(store.replace(&admin(), "carrier-a", &read, None).await);
+    let fields = ["registrar", "user", "expires_seconds"];
+    assert_eq!(refused, fields.map(|field| format!("trunk carrier-a register.{field}")));
 }
 
 async fn the_log_has_before_and_after_without_secrets(bench: Bench) {
