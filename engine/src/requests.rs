@@ -142,7 +142,8 @@ impl Engine {
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
             return self.answer_stateless(flow, msg, 400, "");
         };
-        let begin = Begin { msg, flow, source, server };
+        let returned = self.is_our_own(msg);
+        let begin = Begin { msg, flow, source, server, returned };
         // The call's handle is in its tags, so the place is taken before the call is made.
         let core = &mut self.core;
         let handle = self.calls.try_insert_with(|handle| begin.call(core, handle));
@@ -154,6 +155,18 @@ impl Engine {
             self.sessions.insert(session, handle);
         }
         self.tidy(handle);
+    }
+
+    /// Whether an INVITE has the From tag of a leg of ours that lives: it was sent by us and has
+    /// been sent back.
+    fn is_our_own(&self, msg: &Message<'_>) -> bool {
+        let Some(from_tag) = msg.from().ok().and_then(|from| from.tag()) else { return false };
+        let ours = Tag::parse(from_tag).filter(|tag| tag.shard == self.core.config.shard);
+        ours.is_some_and(|tag| {
+            let call = self.calls.get(CallHandle::from_bits(tag.call));
+            let call = call.filter(|call| call.has_leg(tag.leg));
+            call.is_some_and(|call| *call.dialog(tag.leg).local_tag == *from_tag)
+        })
     }
 
     fn on_options(&mut self, flow: Flow, msg: &Message<'_>) {

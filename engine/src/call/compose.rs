@@ -7,7 +7,7 @@ use crate::core::{ALLOW, Core, Faces};
 use crate::input::Flow;
 use crate::io::Io;
 use crate::sip::dialog::Dialog;
-use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::syntax::{Header, HeaderId, Message, compact_names};
 use crate::sip::token::Branch;
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle, Transactions};
 
@@ -21,10 +21,15 @@ const PASSED: [HeaderId; 4] =
 /// Bytes of passed headers: a 4 kB Identity and some more.
 const MAX_PASSED: usize = 8192;
 
-/// Collects the header lines that pass across.
-pub(crate) fn passed_headers(msg: &Message<'_>) -> Box<[u8]> {
+/// Collects the header lines that pass across: those above, and those that the caller's trunk
+/// names.
+pub(crate) fn passed_headers(msg: &Message<'_>, names: &[Box<str>]) -> Box<[u8]> {
     let mut lines = Vec::new();
-    for header in msg.headers().filter(|header| PASSED.contains(&header.id)) {
+    let passes = |header: &Header<'_>| {
+        PASSED.contains(&header.id)
+            || names.iter().any(|name| name.eq_ignore_ascii_case(header.name))
+    };
+    for header in msg.headers().filter(passes) {
         if lines.len() + header.raw.len() <= MAX_PASSED {
             header.write_to(&mut lines);
         }
@@ -90,8 +95,14 @@ impl InDialog<'_> {
             faces.contact(dialog.flow, out);
             allow(out);
         }
+        if let Some(session) = &dialog.style.session {
+            session.write(out);
+        }
         out.extend_from_slice(self.extra);
         finish(out, self.content);
+        if dialog.style.compact {
+            compact_names(out);
+        }
     }
 }
 
@@ -171,7 +182,9 @@ mod tests {
         let invite = b"INVITE sip:a@h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nSubject : one\r\n two\0\r\n\
                        y: a.b.c;info=<x>\r\nX-Billing: 0\r\n\r\n";
         let message = Message::parse_datagram(invite).expect("a message");
-        let lines = passed_headers(&message);
+        let lines = passed_headers(&message, &[]);
         assert_eq!(&*lines, b"Subject: one two \r\ny: a.b.c;info=<x>\r\n");
+        let lines = passed_headers(&message, &["x-BILLING".into()]);
+        assert!(lines.ends_with(b"\r\nX-Billing: 0\r\n"));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cdr::CdrLeg;
+use crate::route::TrunkIx;
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::{ClientHandle, ServerHandle};
 use crate::usage::Channel;
@@ -70,6 +71,8 @@ pub(crate) struct Leg {
     pub(crate) dialog: Dialog,
     pub(crate) state: LegState,
     pub(crate) invite: Invite,
+    /// The trunk it goes over.
+    pub(crate) trunk: Option<TrunkIx>,
     /// The trunk channel it occupies.
     pub(crate) channel: Option<Channel>,
     pub(crate) pending_ok: Option<Box<PendingOk>>,
@@ -110,6 +113,7 @@ impl Leg {
             dialog,
             state: LegState::Calling,
             invite,
+            trunk: None,
             channel: None,
             pending_ok: None,
             owed_ack: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cause::Cause;
 use crate::core::Core;
 use crate::media::{Latch, MediaCommand, PortPair, Remote, SessionId, Side};
-use crate::sdp::{Origin, RelayAddress, Sdp, rewrite};
+use crate::sdp::{Origin, RelayAddress, Sdp, narrow, rewrite};
 
 use super::{A, Call};
 
@@ -96,7 +96,22 @@ impl Call {
             leg.origin_version += 1;
         }
         let origin = Origin { id: leg.origin_id, version: leg.origin_version };
-        Ok(core.io.compose(|out| rewrite(sdp, relay, origin, out)))
+        let body = core.io.compose(|out| rewrite(sdp, relay, origin, out));
+        self.narrowed(to, body)
+    }
+
+    /// Without what the trunk of `leg` does not know; as it is where it knows all.
+    ///
+    /// # Errors
+    /// Nothing is left to talk with.
+    pub(super) fn narrowed(&self, leg: u16, body: Arc<[u8]>) -> Result<Arc<[u8]>, Cause> {
+        let trunk = self.leg(leg).trunk.map(|at| self.routing.snapshot.trunk(at));
+        match trunk {
+            Some(trunk) if !trunk.codecs.is_empty() => {
+                narrow(&body, &trunk.codecs).map(Arc::from).ok_or(Cause::NoCodec)
+            }
+            _ => Ok(body),
+        }
     }
 
     /// Rewrites the caller's first offer for all callees: they share it, origin included.

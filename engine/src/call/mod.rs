@@ -14,7 +14,8 @@ use crate::cause::Cause;
 use crate::cdr::{Cdr, EndedBy};
 use crate::hunt::Hunt;
 use crate::id::CallId;
-use crate::route::{DiversionReason, ExtensionIx, TrunkIx};
+use crate::route::{CallerSide, DiversionReason, ExtensionIx, TrunkIx};
+use crate::sip::dialog::SessionIds;
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle};
 use crate::timer::{CallTimer, TimerKey};
 use crate::usage::{DidCall, Routing};
@@ -81,8 +82,12 @@ struct Dialling {
     /// Header lines that pass to callees.
     passed: Box<[u8]>,
     max_forwards: u8,
-    /// Display name of the caller, unescaped.
-    display: Option<Box<str>>,
+    /// The caller's Session-ID, for callees that get one.
+    session: SessionIds,
+    /// What the caller's side said of itself.
+    side: CallerSide,
+    /// The sub-address that a phone of ours dialled behind the number (`;isub=7`), or nothing.
+    tail: String,
     /// Why the hunt has moved on, for Diversion.
     reason: DiversionReason,
     /// The best failure so far, and its status.

@@ -15,6 +15,11 @@ impl DigitEdit {
     pub fn is_empty(&self) -> bool {
         self.strip.is_empty() && self.add.is_empty()
     }
+
+    /// The digits, changed.
+    pub fn apply(&self, digits: &str) -> String {
+        format!("{}{}", self.add, digits.strip_prefix(&*self.strip).unwrap_or(digits))
+    }
 }
 
 /// The changes of a peer, in each direction, to called numbers and to all others (caller,

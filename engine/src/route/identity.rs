@@ -2,19 +2,36 @@
 //! leaves by, and written the same way by a real call and by the dry run.
 
 use crate::cdr::{Caller, CallerClass};
-use crate::plan::{E164, NumberFormat, write_number};
+use crate::plan::E164;
 
-use super::{IdentityPolicy, Presented};
+use super::redirection::{
+    DiversionReason, MAX_ENTRIES, Redirection, write_diversion, write_history,
+};
+use super::writing::Writing;
+use super::{IdentityPolicy, Presented, ShownName};
 
 /// Longest display name passed on; longer ones are cut. No telephone shows more.
 const MAX_DISPLAY: usize = 64;
+
+/// What the caller's side said of itself, besides the number shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct CallerSide {
+    /// Display name, unescaped.
+    pub(crate) display: Option<Box<str>>,
+    /// The number that the network knows, also of a caller who withheld it: it leaves towards
+    /// trusted trunks only.
+    pub(crate) network: Option<E164>,
+    /// Earlier redirections that are told on, the last first.
+    pub(crate) redirections: Vec<Redirection>,
+    /// The caller is one of our phones: the DID is its own number.
+    pub(crate) own: bool,
+}
 
 /// What is known of a call when a leg is dialled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallFacts<'a> {
     pub(crate) caller: Caller,
-    /// Display name from the caller's side, unescaped.
-    pub(crate) display: Option<&'a str>,
+    pub(crate) side: &'a CallerSide,
     /// The DID called, or presented by an extension.
     pub(crate) did: Option<E164>,
     /// The DID's own display name; empty shows the caller's.
@@ -24,27 +41,6 @@ pub(crate) struct CallFacts<'a> {
     pub(crate) reason: DiversionReason,
 }
 
-/// RFC 5806 4: why a call was diverted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum DiversionReason {
-    #[default]
-    Unconditional,
-    UserBusy,
-    NoAnswer,
-    Unavailable,
-}
-
-impl DiversionReason {
-    fn as_str(self) -> &'static str {
-        match self {
-            DiversionReason::Unconditional => "unconditional",
-            DiversionReason::UserBusy => "user-busy",
-            DiversionReason::NoAnswer => "no-answer",
-            DiversionReason::Unavailable => "unavailable",
-        }
-    }
-}
-
 /// The identity headers of one leg.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Identity {
@@ -52,83 +48,124 @@ pub(crate) struct Identity {
     pub(crate) from: Option<E164>,
     display: String,
     asserted: Option<E164>,
+    preferred: Option<E164>,
+    remote_party: Option<E164>,
+    /// The caller withheld its number.
+    withheld: bool,
     privacy: bool,
-    diversion: Option<(E164, DiversionReason)>,
+    /// The last first.
+    redirections: Vec<Redirection>,
+    diversion: bool,
+    history_info: bool,
 }
 
 impl Identity {
-    /// Applies a trunk's policy.
-    pub(crate) fn decide(policy: IdentityPolicy, facts: &CallFacts<'_>) -> Identity {
+    /// Applies a policy to a call that leaves to a peer which is `trusted` or not.
+    pub(crate) fn decide(
+        policy: IdentityPolicy,
+        facts: &CallFacts<'_>,
+        writing: &Writing<'_>,
+    ) -> Identity {
+        let withheld = facts.caller.class == CallerClass::Withheld;
         let shown = facts.caller.number.filter(|_| facts.caller.class == CallerClass::Number);
+        // A phone of ours that withholds its number withholds the DID, for that is its number.
+        let did = facts.did.filter(|_| !(withheld && facts.side.own));
         let pick = |presented| match presented {
             Presented::None => None,
             Presented::Caller => shown,
-            Presented::Did => facts.did,
+            Presented::Did => did,
         };
         let from = pick(policy.from);
-        let display = match (from, policy.from) {
-            (Some(_), _) if !facts.presented_name.is_empty() => facts.presented_name.to_owned(),
-            (Some(_), Presented::Caller) => facts.display.unwrap_or_default().to_owned(),
-            (Some(_), _) => String::new(),
-            // The texts by which Japanese handsets tell the classes apart.
-            (None, Presented::Caller) => match facts.caller.class {
-                CallerClass::Payphone => "Coin line/payphone".to_owned(),
-                CallerClass::Unavailable => "Unavailable".to_owned(),
-                CallerClass::Number | CallerClass::Withheld => "Anonymous".to_owned(),
-            },
-            (None, _) => "Anonymous".to_owned(),
+        // RFC 3323 4.2: a caller who withheld its number stays withheld behind us.
+        let privacy = policy.privacy && from.is_none() && withheld;
+        // RFC 3325 7: a network that is trusted may know what the callee may not, and is told so.
+        let known = |presented| match presented {
+            Presented::Caller if privacy && writing.trusted => facts.side.network,
+            Presented::Did if privacy && writing.trusted => facts.did,
+            presented => pick(presented),
         };
+        let mut redirections = Vec::new();
+        if facts.forwarded && (policy.diversion || policy.history_info) {
+            redirections.extend(facts.did.map(|did| Redirection {
+                number: Some(did),
+                reason: facts.reason,
+                counter: 1,
+                private: false,
+            }));
+        }
+        redirections.extend(&facts.side.redirections);
+        redirections.truncate(MAX_ENTRIES);
         Identity {
             from,
-            display,
-            asserted: pick(policy.asserted),
-            // RFC 3323 4.2: a caller who withheld its number stays withheld behind us.
-            privacy: from.is_none() && facts.caller.class == CallerClass::Withheld,
-            diversion: facts
-                .did
-                .filter(|_| policy.diversion && facts.forwarded)
-                .map(|did| (did, facts.reason)),
+            display: display(policy, facts, from.is_some()),
+            asserted: known(policy.asserted),
+            preferred: known(policy.preferred),
+            remote_party: known(policy.remote_party_id),
+            withheld,
+            privacy,
+            redirections,
+            diversion: policy.diversion,
+            history_info: policy.history_info,
         }
     }
 
     /// Writes the value of From without its tag.
-    pub(crate) fn write_from(&self, format: NumberFormat, domain: &str, out: &mut Vec<u8>) {
+    pub(crate) fn write_from(&self, writing: &Writing<'_>, out: &mut Vec<u8>) {
         if !self.display.is_empty() {
             write_quoted(&self.display, out);
             out.push(b' ');
         }
         match self.from {
-            Some(number) => write_uri(number, format, domain, out),
+            Some(number) => writing.write_party(number, "", out),
             None => out.extend_from_slice(b"<sip:anonymous@anonymous.invalid>"),
         }
     }
 
-    /// Writes the headers besides From, each as a whole line.
-    pub(crate) fn write_headers(&self, format: NumberFormat, domain: &str, out: &mut Vec<u8>) {
-        if let Some(number) = self.asserted {
-            out.extend_from_slice(b"P-Asserted-Identity: ");
-            write_uri(number, format, domain, out);
+    /// Writes the headers besides From, each as a whole line. `target` is the Request-URI.
+    pub(crate) fn write_headers(&self, writing: &Writing<'_>, target: &str, out: &mut Vec<u8>) {
+        let party = |name: &str, number: Option<E164>, tail: &str, out: &mut Vec<u8>| {
+            let Some(number) = number else { return };
+            out.extend_from_slice(name.as_bytes());
+            writing.write_party(number, "", out);
+            out.extend_from_slice(tail.as_bytes());
             out.extend_from_slice(b"\r\n");
-        }
+        };
+        party("P-Asserted-Identity: ", self.asserted, "", out);
+        party("P-Preferred-Identity: ", self.preferred, "", out);
+        let privacy = if self.withheld { "full" } else { "off" };
+        let tail = format!(";party=calling;screen=yes;privacy={privacy}");
+        party("Remote-Party-ID: ", self.remote_party, &tail, out);
         if self.privacy {
             out.extend_from_slice(b"Privacy: id\r\n");
         }
-        if let Some((did, reason)) = self.diversion {
-            out.extend_from_slice(b"Diversion: ");
-            write_uri(did, format, domain, out);
-            out.extend_from_slice(b";reason=");
-            out.extend_from_slice(reason.as_str().as_bytes());
-            out.extend_from_slice(b";counter=1;privacy=off\r\n");
+        if self.diversion {
+            write_diversion(&self.redirections, writing, out);
+        }
+        if self.history_info && !self.redirections.is_empty() {
+            write_history(&self.redirections, target, writing, out);
         }
     }
 }
 
-fn write_uri(number: E164, format: NumberFormat, domain: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"<sip:");
-    write_number(number, format, out);
-    out.push(b'@');
-    out.extend_from_slice(domain.as_bytes());
-    out.push(b'>');
+/// The name in From.
+fn display(policy: IdentityPolicy, facts: &CallFacts<'_>, numbered: bool) -> String {
+    if policy.display == ShownName::None {
+        return String::new();
+    }
+    if numbered {
+        let callers = policy.display == ShownName::Caller && policy.from == Presented::Caller;
+        return match (facts.presented_name, &facts.side.display) {
+            ("", Some(name)) if callers => name.to_string(),
+            (name, _) => name.to_owned(),
+        };
+    }
+    // The texts by which Japanese handsets tell the classes apart.
+    let text = match (policy.from, facts.caller.class) {
+        (Presented::Caller, CallerClass::Payphone) => "Coin line/payphone",
+        (Presented::Caller, CallerClass::Unavailable) => "Unavailable",
+        _ => "Anonymous",
+    };
+    text.to_owned()
 }
 
 /// RFC 3261 25.1 quoted-string: control characters are left out, quote and backslash escaped.
@@ -145,80 +182,4 @@ fn write_quoted(text: &str, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::parse_e164;
-
-    fn facts(caller: Caller) -> CallFacts<'static> {
-        CallFacts {
-            caller,
-            display: Some("Suzuki \"Ken\"\r\nX-Evil: 1"),
-            did: Some(parse_e164("0311112222").unwrap()),
-            presented_name: "",
-            forwarded: true,
-            reason: DiversionReason::Unconditional,
-        }
-    }
-
-    fn shown() -> Caller {
-        let number = Some(parse_e164("09011112222").unwrap());
-        Caller { number, class: CallerClass::Number }
-    }
-
-    fn text(policy: IdentityPolicy, facts: &CallFacts<'_>) -> String {
-        let identity = Identity::decide(policy, facts);
-        let mut out = b"From: ".to_vec();
-        identity.write_from(NumberFormat::National, "pbx.example", &mut out);
-        out.extend_from_slice(b"\r\n");
-        identity.write_headers(NumberFormat::National, "pbx.example", &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn the_original_caller_is_shown_and_the_did_asserted() {
-        let headers = text(IdentityPolicy::default(), &facts(shown()));
-        assert_eq!(
-            headers,
-            "From: \"Suzuki \\\"Ken\\\"X-Evil: 1\" <sip:09011112222@pbx.example>\r\n\
-             P-Asserted-Identity: <sip:0311112222@pbx.example>\r\n\
-             Diversion: <sip:0311112222@pbx.example>;reason=unconditional;counter=1;privacy=off\r\n"
-        );
-    }
-
-    #[test]
-    fn a_withheld_caller_stays_withheld() {
-        let withheld = Caller { number: None, class: CallerClass::Withheld };
-        let policy = IdentityPolicy {
-            from: Presented::Caller,
-            asserted: Presented::Caller,
-            diversion: false,
-            ..policy()
-        };
-        assert_eq!(
-            text(policy, &facts(withheld)),
-            "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>\r\nPrivacy: id\r\n"
-        );
-    }
-
-    #[test]
-    fn a_trunk_that_screens_numbers_sees_only_the_did() {
-        let policy = IdentityPolicy {
-            from: Presented::Did,
-            asserted: Presented::None,
-            diversion: false,
-            ..policy()
-        };
-        assert_eq!(text(policy, &facts(shown())), "From: <sip:0311112222@pbx.example>\r\n");
-    }
-
-    #[test]
-    fn the_dids_own_name_replaces_the_callers() {
-        let facts = CallFacts { presented_name: "山田商事", ..facts(shown()) };
-        let policy = IdentityPolicy { diversion: false, asserted: Presented::None, ..policy() };
-        assert_eq!(text(policy, &facts), "From: \"山田商事\" <sip:09011112222@pbx.example>\r\n");
-    }
-
-    fn policy() -> IdentityPolicy {
-        IdentityPolicy::default()
-    }
-}
+mod tests;

@@ -8,10 +8,12 @@ mod policy;
 mod preview;
 mod provisioning;
 mod relation;
+mod redirection;
 mod snapshot;
 mod terms;
+mod writing;
 
-pub(crate) use identity::{CallFacts, DiversionReason, Identity};
+pub(crate) use identity::{CallFacts, CallerSide, Identity};
 pub use peer::{LargeRequests, PeerHost, PeerSpec};
 pub use policy::{IdentityOverride, IdentityPolicy, IdentityRead, Presented, ShownName};
 pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};
@@ -20,8 +22,10 @@ pub use provisioning::{
     MAX_REDIRECTIONS, MemberSpec, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
 pub use relation::{AuthInSpec, AuthSpec, HealthSpec, RegisterSpec, RelationSpec};
+pub(crate) use redirection::{DiversionReason, Fields as RedirectionFields, Redirections};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{Branch, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
+pub(crate) use writing::Writing;
 
 /// Something wrong in the provisioning, with the place where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

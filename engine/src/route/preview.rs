@@ -5,11 +5,13 @@ use std::time::Duration;
 use crate::cause::Cause;
 use crate::cdr::{Caller, CallerClass};
 use crate::id::Key;
-use crate::plan::{E164, NumberFormat, write_number};
+use crate::plan::E164;
 use crate::time::WallTime;
 
-use super::identity::{CallFacts, DiversionReason, Identity};
+use super::identity::{CallFacts, CallerSide, Identity};
+use super::redirection::DiversionReason;
 use super::snapshot::{Branch, Snapshot, Step, Way};
+use super::writing::Writing;
 use super::{IdentityPolicy, Strategy};
 
 /// What would happen to a call.
@@ -91,15 +93,28 @@ impl Snapshot {
             Some(_) => CallerClass::Number,
             None => CallerClass::Withheld,
         };
+        let side = CallerSide::default();
+        let forward = |step: &&Step| {
+            step.branches.iter().any(|one| !matches!(self.way_of(&one.target), Way::Extension(_)))
+        };
         let facts = CallFacts {
             caller: Caller { number: caller, class },
-            display: None,
+            side: &side,
             did: Some(did.number),
             presented_name: &did.presented_name,
-            forwarded: true,
+            forwarded: did.route.iter().any(|step| forward(&step)),
             reason: DiversionReason::Unconditional,
         };
-        let steps = did.route.iter().map(|step| self.preview_step(step, &facts, domain)).collect();
+        let steps = (did.route.iter().enumerate())
+            .map(|(at, step)| {
+                // The next step begins when nobody has answered in the one before.
+                let reason = match at {
+                    0 => DiversionReason::Unconditional,
+                    _ => DiversionReason::NoAnswer,
+                };
+                self.preview_step(step, &CallFacts { reason, ..facts }, domain)
+            })
+            .collect();
         Preview { did: to, customer: did.customer.clone(), refused: None, steps }
     }
 
@@ -110,10 +125,14 @@ impl Snapshot {
             .iter()
             .map(|branch| {
                 let starts = before + branch.delay;
+                let mut facts = *facts;
                 if step.strategy == Strategy::Sequential {
+                    if !before.is_zero() {
+                        facts.reason = DiversionReason::NoAnswer;
+                    }
                     before = starts + branch.ring;
                 }
-                self.preview_branch(branch, starts, facts, domain)
+                self.preview_branch(branch, starts, &facts, domain)
             })
             .collect();
         let (origin, strategy) = match (&step.group, step.strategy) {
@@ -141,7 +160,7 @@ impl Snapshot {
             problem: None,
         };
         let mut policy = IdentityPolicy::internal();
-        let mut format = NumberFormat::National;
+        let mut writing = Writing::internal(domain);
         let trunk = match self.way_of(&branch.target) {
             Way::Gone => None,
             Way::Extension(at) => {
@@ -160,10 +179,9 @@ impl Snapshot {
                 let trunk = forced.or_else(|| self.carriers_of(number).next());
                 match trunk.and_then(|at| self.trunk(at).peers.first().map(|peer| (at, peer))) {
                     Some((at, peer)) => {
-                        let mut user = Vec::new();
-                        write_number(number, self.trunk(at).format_out, &mut user);
-                        let user = String::from_utf8_lossy(&user);
-                        out.request_uri = format!("sip:{user}@{peer}");
+                        let writing = Writing::of_trunk(self.trunk(at), domain);
+                        let called = writing.called(number);
+                        out.request_uri = writing.request_uri(&called, "", &peer.to_string());
                     }
                     None => out.problem = Some(format!("no trunk carries {number}")),
                 }
@@ -173,17 +191,18 @@ impl Snapshot {
         if let Some(at) = trunk {
             let trunk = self.trunk(at);
             policy = trunk.identity;
-            format = trunk.format_out;
+            writing = Writing::of_trunk(trunk, domain);
             out.trunk = Some(trunk.key.clone());
             if !trunk.enabled {
                 out.problem = Some(format!("trunk {} is disabled", trunk.key));
             }
         }
-        let identity = Identity::decide(policy, facts);
+        let policy = policy.with(&self.identity_of(&branch.target));
+        let identity = Identity::decide(policy, facts, &writing);
         let mut text = b"From: ".to_vec();
-        identity.write_from(format, domain, &mut text);
+        identity.write_from(&writing, &mut text);
         text.extend_from_slice(b"\r\n");
-        identity.write_headers(format, domain, &mut text);
+        identity.write_headers(&writing, &out.request_uri, &mut text);
         out.headers = String::from_utf8_lossy(&text)
             .lines()
             .filter_map(|line| line.split_once(": "))

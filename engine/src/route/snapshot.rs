@@ -48,7 +48,6 @@ pub struct Snapshot {
 
 /// A compiled trunk.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the writer of identity headers reads the new terms next")]
 pub(crate) struct Trunk {
     pub(crate) key: Key,
     pub(crate) enabled: bool,

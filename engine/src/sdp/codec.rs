@@ -123,7 +123,7 @@ pub fn codec_in_common(offer: &Sdp<'_>, answer: &Sdp<'_>) -> bool {
     answer.codecs(answered).any(|codec| speech.iter().flatten().any(|other| other.is_same(&codec)))
 }
 
-fn payload_type(format: &str) -> Option<u8> {
+pub(super) fn payload_type(format: &str) -> Option<u8> {
     u8::try_from(number(format)?).ok().filter(|payload_type| *payload_type < 128)
 }
 

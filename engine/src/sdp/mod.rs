@@ -2,12 +2,14 @@
 //! rewritten towards the relay, everything that is not an address of the media left as it is.
 
 mod codec;
+mod narrow;
 mod parse;
 mod rewrite;
 
 use std::net::IpAddr;
 
 pub use codec::{Codec, MAX_CODECS, codec_in_common};
+pub(crate) use narrow::narrow;
 pub use rewrite::{Origin, RelayAddress, rewrite};
 
 /// The most media lines of a description. A telephone offers one or two, a video room a handful.

@@ -36,6 +36,55 @@ pub(crate) struct Dialog {
     pub(crate) flow: Flow,
     /// The peer is behind NAT: its Contact is not an address for us.
     pub(crate) by_flow: bool,
+    pub(crate) style: Style,
+}
+
+/// What the peer wants of every request of ours.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Style {
+    /// Header names in their compact form.
+    pub(crate) compact: bool,
+    /// The id of the session (RFC 7989), ours first, for a peer that gets one.
+    pub(crate) session: Option<SessionIds>,
+}
+
+/// RFC 7989 5: the ids of the two ends, 32 hexadecimal digits each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionIds {
+    local: Box<str>,
+    /// None until the peer has answered.
+    remote: Option<Box<str>>,
+}
+
+impl SessionIds {
+    /// Of the end that calls: its own, as it came to us, else a new one.
+    pub(crate) fn of(msg: &Message<'_>, random: [u64; 2]) -> SessionIds {
+        let made = || format!("{:016x}{:016x}", random[0], random[1]).into();
+        SessionIds { local: local_id(msg).unwrap_or_else(made), remote: None }
+    }
+
+    fn answered(&mut self, msg: &Message<'_>) {
+        if let Some(id) = local_id(msg) {
+            self.remote = Some(id);
+        }
+    }
+
+    /// Writes the header line.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        // RFC 7989 5: the nil id stands for an end that is not known yet.
+        let remote = self.remote.as_deref().unwrap_or("00000000000000000000000000000000");
+        for part in ["Session-ID: ", &*self.local, ";remote=", remote, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+/// The id of the end that sent a message.
+fn local_id(msg: &Message<'_>) -> Option<Box<str>> {
+    let value = std::str::from_utf8(msg.first(HeaderId::SessionId)?).ok()?;
+    let id = value.split(';').next()?.trim();
+    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (hex && id.bytes().any(|byte| byte != b'0')).then(|| id.to_ascii_lowercase().into())
 }
 
 /// How a request within the dialog compares with those before it (RFC 3261 12.2.2).
@@ -87,6 +136,9 @@ impl Dialog {
         self.remote_tag = msg.to().ok().and_then(|to| to.tag()).map(Box::from);
         self.routes = record_routes(msg);
         self.routes.reverse();
+        if let Some(session) = &mut self.style.session {
+            session.answered(msg);
+        }
         self.refresh_target(msg);
     }
 

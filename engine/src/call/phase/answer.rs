@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
 use crate::sdp::{Sdp, codec_in_common};
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, Style};
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::timers::{T1, T2};
 use crate::sip::transaction::{CancelReason, ClientHandle, ServerHandle};
@@ -267,6 +267,7 @@ impl Call {
             routes: Vec::new(),
             flow: own.flow,
             by_flow: own.by_flow,
+            style: own.style.clone(),
         };
         dialog.complete(msg);
         send_ack(core, &dialog, 1, None);
@@ -312,6 +313,7 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
         routes: Vec::new(),
         flow,
         by_flow: core.routing.snapshot.trunk_of_source(flow.remote).is_none(),
+        style: Style::default(),
     };
     dialog.complete(msg);
     send_ack(core, &dialog, cseq.number, None);

@@ -32,6 +32,14 @@ macro_rules! headers {
         const NAMES: &[&str] = &[$($name),*];
 
         impl HeaderId {
+            /// The letter of its compact form, where it has one.
+            pub(super) fn compact(self) -> Option<u8> {
+                match self {
+                    $($(HeaderId::$id => Some($compact),)?)*
+                    _ => None,
+                }
+            }
+
             fn from_compact(letter: u8) -> Self {
                 match letter | 0x20 {
                     $($($compact => HeaderId::$id,)?)*

@@ -7,6 +7,7 @@
 //! differently; the writer writes one form only.
 
 mod check;
+mod compact;
 mod digest;
 mod error;
 mod fields;
@@ -22,6 +23,7 @@ mod uri;
 mod via;
 mod writer;
 
+pub(crate) use compact::compact_names;
 pub use digest::{Challenge, Credentials};
 pub use error::{ParseError, ParseErrorKind};
 pub use fields::{CSeq, RAck};

@@ -2,7 +2,7 @@
 
 use crate::input::Flow;
 use crate::io::Io;
-use crate::sip::syntax::{HeaderId, Message, Method, Start};
+use crate::sip::syntax::{HeaderId, Message, Method, Start, compact_names};
 use crate::sip::token::Branch;
 use crate::timer::TimerKey;
 
@@ -352,4 +352,8 @@ fn derive(method: &str, invite: &[u8], to: Option<&[u8]>, reason: CancelReason, 
     }
     reason.write(out);
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    // A peer that got the INVITE in its compact form gets all of the transaction so.
+    if msg.headers().next().is_some_and(|via| via.name == "v") {
+        compact_names(out);
+    }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::call::{Call, Source};
 use crate::cause::Cause;
 use crate::cdr::Direction;
-use crate::plan::{E164, read_dialled};
+use crate::plan::{E164, parse_e164};
 use crate::route::{Branch, DidSource, Step, Strategy, Target, Trunk, Way};
 use crate::sip::syntax::{HeaderId, NameAddr, Start, Uri};
 
+use super::dialled::Dialled;
+use super::number::called_in;
 use super::{Begin, Routed};
 
 /// RFC 3261 16.6 timer C bounds ringing; a number dialled by one of our phones rings as long.
@@ -16,7 +18,7 @@ const OUTGOING_RING: std::time::Duration = std::time::Duration::from_secs(180);
 
 impl Begin<'_, '_> {
     /// Which DID, whose, and what rings for it.
-    pub(super) fn route(&self, call: &mut Call) -> Result<Routed, Cause> {
+    pub(super) fn route(&self, call: &mut Call, presented: Option<E164>) -> Result<Routed, Cause> {
         let snapshot = call.routing.snapshot.clone();
         let routed = match self.source {
             Source::Trunk(at) => {
@@ -29,7 +31,7 @@ impl Begin<'_, '_> {
                 did.takes_calls()?;
                 did.route.clone()
             }
-            Source::Extension(at) => return self.route_outgoing(call, at),
+            Source::Extension(at) => return self.route_outgoing(call, at, presented),
         };
         if routed.is_empty() {
             return Err(Cause::Absent);
@@ -47,15 +49,14 @@ impl Begin<'_, '_> {
         &self,
         call: &mut Call,
         at: crate::route::ExtensionIx,
+        presented: Option<E164>,
     ) -> Result<Routed, Cause> {
         let snapshot = call.routing.snapshot.clone();
         let extension = snapshot.extension(at);
         call.record.customer = extension.customer.clone();
-        call.record.did = extension.presented;
+        call.record.did = presented;
         call.record.direction = Direction::Out;
-        let Start::Request { uri, .. } = self.msg.start() else { return Err(Cause::Protocol) };
-        let uri = Uri::parse(uri).map_err(|_| Cause::Protocol)?;
-        let user = uri.unescaped_user();
+        let dialled = Dialled::of(self.msg).ok_or(Cause::Protocol)?;
         let single = |target, direction| Routed {
             direction,
             steps: Arc::from([Step {
@@ -68,14 +69,17 @@ impl Begin<'_, '_> {
                 }]),
             }]),
         };
-        if let Some(other) = snapshot.extension_of_user(&user)
+        if let Some(other) = snapshot.extension_of_user(&dialled.user)
             && snapshot.extension(other).customer == extension.customer
         {
             return Ok(single(Target::Extension(other), Direction::In));
         }
-        let number = read_dialled(&user, Default::default()).map_err(|_| Cause::Unallocated)?;
+        if dialled.is_feature_code() {
+            return Err(Cause::Blocked);
+        }
+        let number = parse_e164(&dialled.user).map_err(|_| Cause::Unallocated)?;
         // A customer without a number of its own has none to present, so it calls nobody.
-        if extension.presented.is_none() {
+        if presented.is_none() {
             return Err(Cause::Blocked);
         }
         if let Some(did) = snapshot.did(number) {
@@ -90,13 +94,13 @@ impl Begin<'_, '_> {
         let msg = self.msg;
         let of_request_uri = || match msg.start() {
             Start::Request { uri, .. } => {
-                Uri::parse(uri).ok().and_then(|uri| number_of(&uri, trunk))
+                Uri::parse(uri).ok().and_then(|uri| called_in(&uri, trunk))
             }
             Start::Response { .. } => None,
         };
         let of_header = |id| {
             let first = msg.addresses(id).find_map(Result::ok);
-            first.and_then(|address: NameAddr<'_>| number_of(&address.uri, trunk))
+            first.and_then(|address: NameAddr<'_>| called_in(&address.uri, trunk))
         };
         let found = match trunk.did_source {
             DidSource::RequestUri => of_request_uri(),
@@ -110,19 +114,21 @@ impl Begin<'_, '_> {
         found.or(trunk.default_did)
     }
 
+    /// The sub-address that a phone of ours dialled; who calls in by a trunk dialled our DID, not
+    /// the number that the call goes on to.
+    pub(super) fn tail(&self) -> String {
+        match self.source {
+            Source::Extension(_) => Dialled::of(self.msg).map_or_else(String::new, |it| it.tail),
+            Source::Trunk(_) => String::new(),
+        }
+    }
+
     /// RFC 7044 4.1: the last entry is where the request goes now, the one before it where it
     /// was meant for.
     fn before_last_redirection(&self, trunk: &Trunk) -> Option<E164> {
         let entries: Vec<NameAddr<'_>> =
             self.msg.addresses(HeaderId::HistoryInfo).flatten().collect();
         let before = entries.len().checked_sub(2).and_then(|at| entries.get(at));
-        before.and_then(|entry| number_of(&entry.uri, trunk))
+        before.and_then(|entry| called_in(&entry.uri, trunk))
     }
-}
-
-/// The number in a URI's user part, in this trunk's form.
-pub(super) fn number_of(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
-    let user = uri.unescaped_user();
-    let digits = user.split(';').next().unwrap_or_default();
-    read_dialled(digits, trunk.format_in).ok()
 }

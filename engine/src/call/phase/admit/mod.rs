@@ -2,6 +2,9 @@
 
 mod called;
 mod caller;
+mod dialled;
+mod looped;
+mod number;
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use crate::hunt::Hunt;
 use crate::input::Flow;
 use crate::route::{DiversionReason, Step};
 use crate::sdp::Sdp;
-use crate::sip::dialog::{Dialog, record_routes};
+use crate::sip::dialog::{Dialog, SessionIds, Style, record_routes};
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::token::{Tag, hex};
 use crate::sip::transaction::ServerHandle;
@@ -37,6 +40,8 @@ pub(crate) struct Begin<'a, 'm> {
     pub(crate) flow: Flow,
     pub(crate) source: Source,
     pub(crate) server: ServerHandle,
+    /// It is an INVITE of our own that has come back: its From tag is one of a leg that lives.
+    pub(crate) returned: bool,
 }
 
 /// Proof that a call may dial: made by [`Call::admit`] alone.
@@ -54,20 +59,25 @@ impl Begin<'_, '_> {
     pub(crate) fn call(self, core: &mut Core, handle: CallHandle) -> Option<Call> {
         let dialog = self.dialog(core, handle)?;
         let routing = core.routing.clone();
-        let (caller, display) = self.caller(core);
-        let record = Box::new(Record::begin(core.io.now.wall, caller));
+        let calling = self.caller(core);
+        let record = Box::new(Record::begin(core.io.now.wall, calling.caller));
         let nat = match self.source {
             Source::Trunk(trunk) => routing.snapshot.trunk(trunk).nat,
             Source::Extension(_) => true,
         };
         let origin_id = core.io.rng.next_u64() >> 1;
-        let leg = Leg::new(dialog, Invite::Received(self.server), origin_id, nat);
+        let mut leg = Leg::new(dialog, Invite::Received(self.server), origin_id, nat);
+        if let Source::Trunk(trunk) = self.source {
+            leg.trunk = Some(trunk);
+        }
         let dialling = Dialling {
             hunt: Hunt::new(Arc::from([])),
             offer: None,
-            passed: passed_headers(self.msg),
+            passed: passed_headers(self.msg, self.passed_names(core)),
             max_forwards: MAX_FORWARDS,
-            display,
+            session: SessionIds::of(self.msg, [core.io.rng.next_u64(), core.io.rng.next_u64()]),
+            side: calling.side,
+            tail: self.tail(),
             reason: DiversionReason::Unconditional,
             best: None,
             early: None,
@@ -92,14 +102,35 @@ impl Begin<'_, '_> {
         core.transactions.adopt(self.server, owner);
         core.io.counters.calls_started += 1;
         core.io.counters.calls_active += 1;
-        let routed = self.route(&mut call);
+        let routed = self.route(&mut call, calling.presented);
+        let looped = self.is_loop(&call, &calling.before);
+        call.forget_own_redirection();
+        let routed = if looped { Err(Cause::Loop) } else { routed };
         call.announce(core);
         let admitted = routed.and_then(|routed| call.admit(core, self.msg, routed));
         match admitted {
             Ok(admitted) => call.begin_hunt(core, &admitted),
-            Err(cause) => call.end(core, cause, EndedBy::System, None),
+            // RFC 3261 8.2.2.2: the call has been here before.
+            Err(cause) => call.end(core, cause, EndedBy::System, looped.then_some(482)),
         }
         Some(call)
+    }
+
+    /// Headers that pass besides those that always do.
+    fn passed_names<'c>(&self, core: &'c Core) -> &'c [Box<str>] {
+        match self.source {
+            Source::Trunk(at) => &core.routing.snapshot.trunk(at).passed_headers,
+            Source::Extension(_) => &[],
+        }
+    }
+
+    fn style(&self, core: &Core) -> Style {
+        match self.source {
+            Source::Trunk(at) => {
+                Style { compact: core.routing.snapshot.trunk(at).compact_headers, session: None }
+            }
+            Source::Extension(_) => Style::default(),
+        }
     }
 
     fn dialog(&self, core: &mut Core, handle: CallHandle) -> Option<Dialog> {
@@ -129,6 +160,7 @@ impl Begin<'_, '_> {
             routes: record_routes(msg),
             flow: self.flow,
             by_flow: matches!(self.source, Source::Extension(_)),
+            style: self.style(core),
         })
     }
 }

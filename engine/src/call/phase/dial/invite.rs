@@ -1,5 +1,6 @@
 //! The INVITE of a callee leg.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::compose::finish;
@@ -11,11 +12,13 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::id::{Key, LegNumber};
 use crate::input::Flow;
-use crate::plan::NumberFormat;
 use crate::route::{
-    CallFacts, DiversionReason, Identity, IdentityOverride, IdentityPolicy, TrunkIx,
+    CallFacts, CallerSide, DiversionReason, Identity, IdentityOverride, IdentityPolicy, TrunkIx,
+    Writing,
 };
-use crate::sip::dialog::Dialog;
+use crate::sdp::narrow;
+use crate::sip::dialog::{Dialog, Style};
+use crate::sip::syntax::compact_names;
 use crate::sip::token::Tag;
 use crate::timer::CallTimer;
 use crate::usage::Channel;
@@ -46,26 +49,29 @@ impl Call {
         route: Route,
         _: &Admitted,
     ) -> Result<(), Cause> {
-        if self.legs.len() >= MAX_LEGS {
-            if let Some(channel) = route.channel {
-                core.usage.release(channel);
+        let offer = match self.offer_for(route.trunk) {
+            Ok(offer) if self.legs.len() < MAX_LEGS => offer,
+            refused => {
+                if let Some(channel) = route.channel {
+                    core.usage.release(channel);
+                }
+                return Err(refused.err().unwrap_or(Cause::Overload));
             }
-            return Err(Cause::Overload);
-        }
+        };
         let number = self.legs.len() as u16;
         let routing = self.routing.clone();
-        let (policy, format, nat) = match route.trunk.map(|at| routing.snapshot.trunk(at)) {
-            Some(trunk) => (trunk.identity, trunk.format_out, trunk.nat),
-            None => (IdentityPolicy::internal(), NumberFormat::National, route.by_flow),
+        let domain = core.config.domain.clone();
+        let trunk = route.trunk.map(|at| routing.snapshot.trunk(at));
+        let (policy, writing, nat) = match trunk {
+            Some(trunk) => (trunk.identity, Writing::of_trunk(trunk, &domain), trunk.nat),
+            None => (IdentityPolicy::internal(), Writing::internal(&domain), route.by_flow),
         };
-        let policy = policy.with(&route.identity);
-        let identity = self.identity(policy);
-        let dialog = self.leg_dialog(core, number, &route, &identity, format);
+        let identity = self.identity(policy.with(&route.identity), &writing);
+        let dialog = self.leg_dialog(core, number, &route, &identity, &writing);
         let owner = self.owner(number);
         let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
-        let (max_forwards, offer) = (dialling.max_forwards, dialling.offer.clone());
+        let max_forwards = dialling.max_forwards;
         let passed = &dialling.passed;
-        let domain = core.config.domain.clone();
         let (transactions, io, faces) = core.writer();
         let client = transactions.request(io, route.flow, true, Some(owner), |out, branch| {
             for part in ["INVITE ", &route.uri, " SIP/2.0\r\n"] {
@@ -85,15 +91,22 @@ impl Call {
             }
             faces.contact(route.flow, out);
             allow(out);
-            identity.write_headers(format, &domain, out);
+            identity.write_headers(&writing, &route.uri, out);
+            if let Some(session) = &dialog.style.session {
+                session.write(out);
+            }
             out.extend_from_slice(passed);
             finish(out, offer.as_deref().map(|body| (compose::SDP, body)));
+            if writing.compact {
+                compact_names(out);
+            }
         });
         let origin_id = core.io.rng.next_u64() >> 1;
         let mut leg = Leg::new(dialog, Invite::Sent(client), origin_id, nat);
         // The shared first offer went out under the caller leg's origin, version 1.
         leg.origin_id = self.leg(crate::call::A).origin_id;
         leg.origin_version = 1;
+        leg.trunk = route.trunk;
         leg.channel = route.channel;
         leg.place = route.place;
         leg.timer = Some(core.io.arm(route.ring, self.timer(CallTimer::RingOver { leg: number })));
@@ -122,10 +135,22 @@ impl Call {
         Ok(())
     }
 
-    fn identity(&self, policy: IdentityPolicy) -> Identity {
-        let (display, reason) = match &self.phase {
-            Phase::Dialling(dialling) => (dialling.display.as_deref(), dialling.reason),
-            Phase::Talking(_) | Phase::Ended => (None, DiversionReason::Unconditional),
+    /// The caller's offer as this trunk gets it; none for a late one.
+    fn offer_for(&self, trunk: Option<TrunkIx>) -> Result<Option<Arc<[u8]>>, Cause> {
+        let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
+        let Some(offer) = &dialling.offer else { return Ok(None) };
+        let codecs = trunk.map_or(&[][..], |at| &self.routing.snapshot.trunk(at).codecs);
+        if codecs.is_empty() {
+            return Ok(Some(offer.clone()));
+        }
+        narrow(offer, codecs).map(|offer| Some(offer.into())).ok_or(Cause::NoCodec)
+    }
+
+    fn identity(&self, policy: IdentityPolicy, writing: &Writing<'_>) -> Identity {
+        let nothing = CallerSide::default();
+        let (side, reason) = match &self.phase {
+            Phase::Dialling(dialling) => (&dialling.side, dialling.reason),
+            Phase::Talking(_) | Phase::Ended => (&nothing, DiversionReason::Unconditional),
         };
         let did = self.record.did;
         let presented_name = did
@@ -135,13 +160,14 @@ impl Call {
             policy,
             &CallFacts {
                 caller: self.record.caller,
-                display,
+                side,
                 did,
                 presented_name,
                 forwarded: matches!(self.source, Source::Trunk(_))
                     && self.record.direction == Direction::Forward,
                 reason,
             },
+            writing,
         )
     }
 
@@ -151,7 +177,7 @@ impl Call {
         number: u16,
         route: &Route,
         identity: &Identity,
-        format: NumberFormat,
+        writing: &Writing<'_>,
     ) -> Dialog {
         let tag = Tag {
             shard: core.config.shard,
@@ -161,8 +187,13 @@ impl Call {
         };
         let mut local_tag = Vec::with_capacity(38);
         tag.write(&mut local_tag);
+        let wanted = route.trunk.map(|at| self.routing.snapshot.trunk(at).session_id);
+        let session = match &self.phase {
+            Phase::Dialling(dialling) if wanted == Some(true) => Some(dialling.session.clone()),
+            _ => None,
+        };
         let mut local = Vec::with_capacity(128);
-        identity.write_from(format, &core.config.domain, &mut local);
+        identity.write_from(writing, &mut local);
         local.extend_from_slice(b";tag=");
         local.extend_from_slice(&local_tag);
         Dialog {
@@ -177,6 +208,7 @@ impl Call {
             routes: route.routes.clone(),
             flow: route.flow,
             by_flow: route.by_flow,
+            style: Style { compact: writing.compact, session },
         }
     }
 }

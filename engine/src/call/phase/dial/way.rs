@@ -4,12 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::leg::Place;
-use crate::call::{Call, Phase};
+use crate::call::{Call, Phase, Source};
 use crate::cause::Cause;
 use crate::core::Core;
 use crate::input::{Flow, Output, ResolveId, Transport};
-use crate::plan::write_number;
-use crate::route::{Target, TrunkIx, Way};
+use crate::route::{Target, TrunkIx, Way, Writing};
 use crate::sip::dialog::address_of;
 use crate::sip::syntax::Uri;
 use crate::usage::Bound;
@@ -93,8 +92,17 @@ impl Call {
         forced: Option<TrunkIx>,
         admitted: &Admitted,
     ) -> Result<(), Cause> {
+        // A DID that forwards to itself.
+        if self.record.did == Some(number) && matches!(self.source, Source::Trunk(_)) {
+            return Err(Cause::Loop);
+        }
         let routing = self.routing.clone();
         let snapshot = &routing.snapshot;
+        let tail = match (&self.phase, target) {
+            (Phase::Dialling(dialling), Target::Number(_)) => dialling.tail.clone(),
+            _ => String::new(),
+        };
+        let tail = tail.as_str();
         let carriers =
             forced.into_iter().chain(snapshot.carriers_of(number).filter(|_| forced.is_none()));
         let ways =
@@ -110,15 +118,15 @@ impl Call {
                 full = true;
                 continue;
             };
-            let mut user = Vec::with_capacity(16);
-            write_number(number, trunk.format_out, &mut user);
-            let user = String::from_utf8(user).unwrap_or_default();
+            let writing = Writing::of_trunk(trunk, &core.config.domain);
+            let user = writing.called(number);
+            let uri = writing.request_uri(&user, tail, &peer.to_string());
             let listener = core.listener_for(peer);
             let route = Route {
                 place: Place { attempt: attempt as u16, ..place },
                 destination: snapshot.target_key(target),
                 identity: snapshot.identity_of(target),
-                uri: format!("sip:{user}@{peer}"),
+                uri,
                 routes: Vec::new(),
                 flow: Flow { listener, transport: Transport::Udp, remote: peer, connection: 0 },
                 by_flow: false,
