@@ -7,7 +7,7 @@
 use crate::core::Core;
 use crate::id::Key;
 use crate::journal::{Image, Parts, Pen, Reader, begin_call, image};
-use crate::route::DiversionReason;
+use crate::route::{CallerSide, DiversionReason, Redirection, TrunkIx};
 use crate::sip::transaction::{
     ServerHandle, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
     put_server,
@@ -66,21 +66,40 @@ image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to 
 image!(struct Leg {
     dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
     sends, timer, bye_owed, place, ringing, record, strays,
-} not { served = Vec::new(), asked = Vec::new(), probe = None });
+} later { trunk } not { served = Vec::new(), asked = Vec::new(), probe = None });
 image!(struct Answered { at, mono, leg });
 image!(struct End { at, duration, result, sip_status, q850_cause, ended_by });
 image!(struct Record {
     direction, did, customer, caller, trunk_in, started_at, ringing_at, answered, end, media,
     written,
 } not { unheard = None });
-image!(enum DiversionReason { 0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable });
+image!(enum DiversionReason {
+    0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable, 4 = Unknown, 5 = Deflection,
+    6 = TimeOfDay, 7 = DoNotDisturb, 8 = FollowMe, 9 = OutOfService, 10 = Away,
+});
+image!(struct Redirection { number, reason, counter, private });
+image!(struct CallerSide { display, network, redirections, own });
 image!(struct Dialling {
-    hunt, offer, passed, max_forwards, display, reason, best, early, told_ringing, resolving,
+    hunt, offer, passed, max_forwards, session, side, tail, reason, best, early, told_ringing,
+    resolving,
 } later { launches });
 image!(enum OfferIn { 0 = Request, 1 = Answer });
 image!(struct Exchange { from, to, server, client, seq, far_seq, invite, offer });
 image!(struct Talking { with, exchanges });
 image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
+
+/// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.
+impl Image for TrunkIx {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Some(snapshot) = pen.snapshot else { return };
+        pen.put(&snapshot.trunk(*self).key);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let key: Key = from.get()?;
+        from.core.as_ref()?.routing.snapshot.trunk_of_key(&key)
+    }
+}
 
 /// Whom the call came from, by key. Reading fails when the trunk or the phone has been taken
 /// away meanwhile.

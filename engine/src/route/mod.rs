@@ -7,8 +7,8 @@ mod peer;
 mod policy;
 mod preview;
 mod provisioning;
-mod relation;
 mod redirection;
+mod relation;
 mod snapshot;
 mod terms;
 mod writing;
@@ -21,8 +21,10 @@ pub use provisioning::{
     CustomerSpec, DestinationKind, DestinationSpec, DidSource, DidSpec, ExtensionSpec, GroupSpec,
     MAX_REDIRECTIONS, MemberSpec, Provisioning, Source, Strategy, TargetRef, TrunkSpec,
 };
+pub(crate) use redirection::{
+    DiversionReason, Fields as RedirectionFields, Redirection, Redirections,
+};
 pub use relation::{AuthInSpec, AuthSpec, HealthSpec, RegisterSpec, RelationSpec};
-pub(crate) use redirection::{DiversionReason, Fields as RedirectionFields, Redirections};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{Branch, ExtensionIx, Step, Target, Trunk, TrunkIx, Way};
 pub(crate) use writing::Writing;

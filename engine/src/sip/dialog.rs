@@ -206,4 +206,6 @@ pub(crate) fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
 image!(struct Dialog {
     call_id, local, local_tag, remote, remote_tag, local_seq, remote_seq, target, routes, flow,
     by_flow,
-});
+} later { style });
+image!(struct Style { compact, session });
+image!(struct SessionIds { local, remote });

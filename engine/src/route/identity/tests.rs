@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::{NumberFormat, UriForm, parse_e164};
-use crate::route::{Provisioning, Snapshot, TrunkIx, TrunkSpec};
+use crate::route::{PeerSpec, Provisioning, Snapshot, TrunkIx, TrunkSpec};
 
 const TARGET: &str = "sip:0399998888@192.0.2.2:5060";
 
@@ -37,7 +37,7 @@ fn hidden(class: CallerClass) -> Caller {
 
 /// The headers as they leave by a trunk with these terms.
 fn text_by(spec: TrunkSpec, facts: &CallFacts<'_>) -> String {
-    let peers = vec!["192.0.2.2:5060".parse().unwrap()];
+    let peers = vec![PeerSpec::at("192.0.2.2:5060".parse().unwrap())];
     let spec = TrunkSpec { id: "t".into(), peers, ..spec };
     let office = Provisioning { trunks: vec![spec], ..Provisioning::default() };
     let snapshot = Snapshot::compile(1, &office).unwrap();
