@@ -6,3 +6,6 @@
 
 pub mod agents;
 pub mod demo;
+pub mod host;
+pub mod impair;
+pub mod witness;

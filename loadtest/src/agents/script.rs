@@ -86,6 +86,8 @@ pub struct Report {
     pub rtp_sent: u64,
     /// RTP received.
     pub heard: Heard,
+    /// From the last packet heard to the end of the talk.
+    pub quiet_before_end: Option<Duration>,
     /// Requests and answers sent again because nothing came back.
     pub retransmissions: u32,
     /// Cut short because the run ended.
@@ -170,7 +172,8 @@ impl Behaviour {
 /// Shorter conversations may end before a packet came back.
 const HEARING_MATTERS_AFTER: Duration = Duration::from_millis(500);
 
-/// Holds a finished call against its script; the answer lists what was wrong.
+/// Holds a finished call against its script; the answer lists what was wrong. Its voice is
+/// judged by itself.
 pub(crate) fn judge(script: &CallScript, report: &Report) -> Vec<String> {
     let mut faults = Vec::new();
     let outcome = &report.outcome;
@@ -206,7 +209,6 @@ pub(crate) fn judge(script: &CallScript, report: &Report) -> Vec<String> {
             faults.push(format!("ended by the {ended_by:?} side, expected the {expected:?}"));
         }
     }
-    faults.extend(judge_voice(&report.heard));
     faults
 }
 
@@ -253,6 +255,7 @@ mod tests {
             talked: Some(Duration::from_secs(2)),
             rtp_sent: 100,
             heard: Heard::default(),
+            quiet_before_end: None,
             retransmissions: 0,
             cut_short: false,
             faults: Vec::new(),

@@ -41,6 +41,9 @@ impl World {
                 None,
             ),
         };
+        let mut identity = identity;
+        // RFC 7433: passes across the server, so that both legs of a call can be recognised.
+        identity.push(other("User-to-User", format!("{tag};encoding=hex")));
         let target = format!("sip:{}@{domain}", script.dials);
         let dialog = Dialog {
             call_id: format!("{tag}@{}", near.ip()),

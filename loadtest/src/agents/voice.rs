@@ -1,5 +1,5 @@
 //! Voice of the simulated user agents: RTP (RFC 3550, the `rtp` crate) with 20 ms of PCMU,
-//! and the witness on the other side that tells whose voice arrived and whether it was whole.
+//! and the ear on the other side that tells whose voice arrived and whether it was whole.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::OnceLock;
@@ -118,13 +118,20 @@ impl Voice {
             // may still be under way.
             let expected = self.remote.is_none_or(|remote| remote == from);
             if let Some((ssrc, sequence)) = self.ear.hear(&buffer[..len], expected) {
-                log.received(ssrc, sequence, Instant::now());
+                let now = Instant::now();
+                self.ear.note(now);
+                log.received(ssrc, sequence, now);
             }
         }
     }
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// From the last packet heard to the end of the talk.
+    pub(crate) fn quiet_before(&self, end: Option<Instant>) -> Option<Duration> {
+        Some(end?.saturating_duration_since(self.ear.last?))
     }
 
     pub(crate) fn heard(&self) -> &Heard {
@@ -147,6 +154,8 @@ pub struct Heard {
     pub altered: u64,
     /// Datagrams that are no RTP, or came from elsewhere than the session description says.
     pub strange: u64,
+    /// The longest time between two packets that came one after the other.
+    pub longest_pause: Duration,
     /// Speakers in order of their first packet.
     pub speakers: Vec<u32>,
 }
@@ -156,9 +165,18 @@ struct Ear {
     heard: Heard,
     /// The running speaker: its highest sequence number.
     highest: Option<(u32, u16)>,
+    /// When the last packet of voice came.
+    last: Option<Instant>,
 }
 
 impl Ear {
+    /// Measures the pause before a packet of voice.
+    fn note(&mut self, now: Instant) {
+        let pause = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        self.heard.longest_pause = self.heard.longest_pause.max(pause);
+        self.last = Some(now);
+    }
+
     /// Judges a datagram; gives the speaker and number of a packet of voice.
     fn hear(&mut self, mut datagram: &[u8], expected_source: bool) -> Option<(u32, u16)> {
         let packet = match Packet::unmarshal(&mut datagram) {
@@ -256,6 +274,16 @@ mod tests {
         let heard = ear.heard;
         assert_eq!((heard.packets, heard.lost, heard.reordered, heard.duplicated), (6, 1, 1, 1));
         assert_eq!(heard.speakers, [9]);
+    }
+
+    #[test]
+    fn the_longest_silence_between_two_packets_is_kept() {
+        let mut ear = Ear::default();
+        let start = Instant::now();
+        for millis in [0, 20, 340, 360] {
+            ear.note(start + Duration::from_millis(millis));
+        }
+        assert_eq!(ear.heard.longest_pause, Duration::from_millis(320));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use crate::machine::Machine;
 use crate::report::{Plot, Report};
 use crate::step::{COLUMNS, GROUP_RINGS, Load, Step, Through};
 use crate::svg::Line;
 use crate::{Common, seconds};
+use tensou_loadtest::host::Machine;
 
 /// Held calls are set up no faster: their number is what counts.
 const HOLD_RATE: u32 = 500;

@@ -6,9 +6,8 @@ mod case;
 mod case_file;
 mod echo;
 mod http;
+mod impair;
 mod load;
-mod machine;
-mod process;
 mod raw;
 mod report;
 mod rtp;
@@ -16,6 +15,7 @@ mod server;
 mod sipp;
 mod step;
 mod svg;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +69,10 @@ enum Command {
     Ramp(load::RampArgs),
     /// Many streams of voice: loss, order, latency and the cost of a packet
     Rtp(rtp::RtpArgs),
+    /// Watches the packets of calls and holds the call records against them
+    Witness(witness::WitnessArgs),
+    /// A bad network between two network namespaces
+    Impair(impair::ImpairArgs),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +84,8 @@ fn main() -> ExitCode {
         Command::Calls(args) => load::calls(&cli.common, args),
         Command::Ramp(args) => load::ramp(&cli.common, args),
         Command::Rtp(args) => rtp::run(&cli.common, args),
+        Command::Witness(args) => witness::run(&cli.common, args),
+        Command::Impair(args) => impair::run(args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

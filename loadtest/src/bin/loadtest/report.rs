@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::machine::Machine;
 use crate::svg::{Line, plot};
+use tensou_loadtest::host::Machine;
 
 /// A column of the table: heading, and the value of a row.
 pub(crate) type Column<T> = (&'static str, fn(&T) -> String);

@@ -11,11 +11,11 @@ use tensou_loadtest::agents::{Behaviour, CallScript, Expectation, Gateway, Repor
 
 use crate::addresses::Party;
 use crate::case::WorkDir;
-use crate::machine::Machine;
 use crate::report::{Column, Plot, Report};
 use crate::server::{Metrics, Server};
 use crate::svg::Line;
 use crate::{Common, seconds};
+use tensou_loadtest::host::Machine;
 
 /// A DID with one destination, member A's number.
 const DID: &str = "0310001002";

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::addresses::{Addresses, Party};
 use crate::http;
-use crate::process::Usage;
+use tensou_loadtest::host::Usage;
 
 /// How long a start may take: migrations of an empty database included.
 const STARTING: Duration = Duration::from_secs(20);

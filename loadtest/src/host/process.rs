@@ -4,15 +4,16 @@ use anyhow::{Context, Result};
 
 /// CPU and memory of a process at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// User and system time of all its threads, µs.
-    pub(crate) cpu_micros: u64,
+    pub cpu_micros: u64,
     /// Proportional set size, kB.
-    pub(crate) memory_kb: u64,
+    pub memory_kb: u64,
 }
 
 impl Usage {
-    pub(crate) fn of(pid: u32) -> Result<Usage> {
+    /// What a process has used until now.
+    pub fn of(pid: u32) -> Result<Usage> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .with_context(|| format!("process {pid} is gone"))?;
         let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;

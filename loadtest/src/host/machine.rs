@@ -6,18 +6,26 @@ use serde::Serialize;
 
 /// The circumstances of a run.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) when: String,
-    pub(crate) commit: String,
-    pub(crate) cpu: String,
-    pub(crate) cores: usize,
-    pub(crate) memory_gib: u64,
-    pub(crate) kernel: String,
-    pub(crate) sipp: String,
+pub struct Machine {
+    /// RFC 3339, UTC.
+    pub when: String,
+    /// Of the sources, and whether they were changed.
+    pub commit: String,
+    /// Model of the processor.
+    pub cpu: String,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Memory, GiB.
+    pub memory_gib: u64,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Version of SIPp.
+    pub sipp: String,
 }
 
 impl Machine {
-    pub(crate) fn here() -> Machine {
+    /// Here and now.
+    pub fn here() -> Machine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, key: &str| {
             let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -42,11 +50,12 @@ impl Machine {
     }
 
     /// For file names: `20261123-141500`.
-    pub(crate) fn stamp(&self) -> String {
+    pub fn stamp(&self) -> String {
         self.when.chars().filter(char::is_ascii_digit).take(14).collect::<String>()
     }
 
-    pub(crate) fn sentence(&self) -> String {
+    /// For people.
+    pub fn sentence(&self) -> String {
         format!(
             "{}; commit {}; {} × {}, {} GiB, Linux {}; {}. Server, load generators and their \
              sockets share the machine and its loopback interface.",
