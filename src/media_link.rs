@@ -115,11 +115,12 @@ fn counters(counters: tensou_media::SideCounters) -> SideCounters {
 /// A figure of the relay: name after `tensou_`, kind, help.
 type Figure = (&'static str, Kind, &'static str);
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     ("relay_packets_total", Kind::Counter, "packets relayed"),
     ("relay_bytes_total", Kind::Counter, "payload bytes relayed"),
     ("relay_strangers_total", Kind::Counter, "packets from strangers, dropped"),
     ("relay_unwanted_total", Kind::Counter, "packets before, on hold or after a call, dropped"),
+    ("relay_floods_total", Kind::Counter, "packets over the rate of one phone, dropped"),
     ("relay_send_errors_total", Kind::Counter, "packets the system would not send"),
     ("relay_worker_panics_total", Kind::Counter, "worker panics survived; anything but 0 is a bug"),
     ("relay_sessions", Kind::Gauge, "media sessions now"),
@@ -139,6 +140,7 @@ impl RelayFigures {
             stats.bytes,
             stats.strangers,
             stats.unwanted,
+            stats.floods,
             stats.send_errors,
             stats.worker_panics,
             stats.sessions as u64,

@@ -32,7 +32,7 @@ mod value;
 pub use quality::mos;
 pub use reception::Reception;
 pub use rtp::{RtpHeader, is_rtcp};
-pub use session::{Arrival, DropReason, LEARNING_WINDOW, Session, Verdict};
+pub use session::{Arrival, DropReason, LEARNING_WINDOW, MAX_PACKETS_PER_SECOND, Session, Verdict};
 pub use value::{
     Command, Event, Latch, Port, PortPair, Remote, SessionId, Side, SideCounters, Timestamp,
 };

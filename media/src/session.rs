@@ -47,7 +47,14 @@ pub enum DropReason {
     NotSending,
     /// The phone was heard, but the other one is not known yet or has no address to send to.
     NobodyToHear,
+    /// The phone sends more than [`MAX_PACKETS_PER_SECOND`].
+    Flood,
 }
+
+/// Packets a second of one phone that are relayed. Speech in packets of 10 ms and its reports are
+/// 101, video in high definition is some hundreds; two descriptions that name ports of the relay
+/// itself could make one packet run in a circle as fast as the machine goes, and this ends it.
+pub const MAX_PACKETS_PER_SECOND: u32 = 2_000;
 
 /// The whole state of a session that a packet can touch.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +70,20 @@ struct SideState {
     phone: Option<Phone>,
     reception: Reception,
     strangers: u64,
+    /// When the present second of counting began, and what has come in it.
+    second: Timestamp,
+    in_second: u32,
+}
+
+impl SideState {
+    /// Counts a packet of the phone; false when it is one too many.
+    fn within_rate(&mut self, now: Timestamp) -> bool {
+        if now.since(self.second) >= Duration::from_secs(1) {
+            (self.second, self.in_second) = (now, 0);
+        }
+        self.in_second = self.in_second.saturating_add(1);
+        self.in_second <= MAX_PACKETS_PER_SECOND
+    }
 }
 
 /// Whether silence matters.
@@ -122,6 +143,9 @@ impl Session {
         self.heard = now;
         if self.watch == Watch::Reported {
             self.watch = Watch::On;
+        }
+        if !self.sides[arrival.side.index()].within_rate(now) {
+            return Verdict::Drop(DropReason::Flood);
         }
         if kind == Port::Rtp
             && let Some(header) = RtpHeader::read(arrival.bytes)

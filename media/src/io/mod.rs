@@ -256,6 +256,7 @@ impl Relay {
             stats.bytes += worker.bytes.total();
             stats.strangers += worker.strangers.total();
             stats.unwanted += worker.unwanted.total();
+            stats.floods += worker.floods.total();
             stats.send_errors += worker.send_errors.total();
             stats.worker_panics += worker.panics.total();
         }

@@ -57,6 +57,7 @@ pub(super) struct WorkerStats {
     pub(super) bytes: Tally,
     pub(super) strangers: Tally,
     pub(super) unwanted: Tally,
+    pub(super) floods: Tally,
     pub(super) send_errors: Tally,
     pub(super) panics: Tally,
 }
@@ -87,6 +88,8 @@ pub struct RelayStats {
     pub strangers: u64,
     /// Packets dropped without suspicion: before a phone is known, on hold, after the call.
     pub unwanted: u64,
+    /// Packets over the rate that one phone may send at, dropped.
+    pub floods: u64,
     /// Packets that the system would not send.
     pub send_errors: u64,
     /// Times a worker panicked and went on. Anything but 0 is a bug.

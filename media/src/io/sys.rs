@@ -253,3 +253,27 @@ fn set_option(
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_leave_with_the_mark_that_was_configured() {
+        let socket = bind((Ipv4Addr::LOCALHOST, 0).into(), 46).expect("a free port");
+        let mut class: libc::c_int = 0;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: `class` and `length` are valid for the call.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_IP,
+                libc::IP_TOS,
+                (&raw mut class).cast(),
+                &raw mut length,
+            )
+        };
+        check(result).expect("an option that can be read");
+        assert_eq!(class >> 2, 46);
+    }
+}

@@ -262,6 +262,7 @@ impl Table {
                 }
             }
             Verdict::Drop(DropReason::Stranger) => stats.strangers.add(1),
+            Verdict::Drop(DropReason::Flood) => stats.floods.add(1),
             Verdict::Drop(
                 DropReason::NoPhone | DropReason::NotSending | DropReason::NobodyToHear,
             ) => stats.unwanted.add(1),

@@ -229,3 +229,34 @@ fn silence_before_the_call_is_watched_does_not_count() {
     assert!(!session.fell_silent(at(559), TIMEOUT));
     assert!(session.fell_silent(at(560), TIMEOUT));
 }
+
+#[test]
+fn a_flood_of_a_phone_is_cut_and_the_next_second_is_relayed_again() {
+    let mut session = talking();
+    let speech = packet(0, 1, 160, 7);
+    let mut send = |now| sends_at(&mut session, now, Side::A, (Port::Rtp, CALLER), &speech);
+    for _ in 0..MAX_PACKETS_PER_SECOND {
+        assert_eq!(send(at(1)), to(Port::Rtp, CALLEE));
+    }
+    assert_eq!(send(at(1)), Verdict::Drop(DropReason::Flood));
+    assert_eq!(send(at(2)), to(Port::Rtp, CALLEE));
+}
+
+#[test]
+fn a_packet_that_runs_in_a_circle_through_the_relay_comes_to_rest() {
+    // Each phone says that it is the relay's port of the other side.
+    let mut session = Session::default();
+    session.set_remote(at(0), Side::A, remote("192.0.2.200:20002"));
+    session.set_remote(at(0), Side::B, remote("192.0.2.200:20000"));
+    let speech = packet(0, 1, 160, 7);
+    let mut rounds = 0;
+    loop {
+        let there = sends(&mut session, Side::A, "192.0.2.200:20002", &speech);
+        let back = sends(&mut session, Side::B, "192.0.2.200:20000", &speech);
+        if [there, back].contains(&Verdict::Drop(DropReason::Flood)) {
+            break;
+        }
+        rounds += 1;
+    }
+    assert_eq!(rounds, MAX_PACKETS_PER_SECOND);
+}
