@@ -6,11 +6,18 @@ pub(crate) struct Msg {
     pub(crate) start: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// Some name came in its compact form (RFC 3261 7.3.3).
+    pub(crate) compact: bool,
 }
 
 impl Msg {
     pub(crate) fn request(method: &str, uri: &str) -> Msg {
-        Msg { start: format!("{method} {uri} SIP/2.0"), headers: Vec::new(), body: String::new() }
+        Msg {
+            start: format!("{method} {uri} SIP/2.0"),
+            headers: Vec::new(),
+            body: String::new(),
+            compact: false,
+        }
     }
 
     /// An answer with what RFC 3261 8.2.6.2 copies; `to` replaces To.
@@ -19,6 +26,7 @@ impl Msg {
             start: format!("SIP/2.0 {status} Answer"),
             headers: Vec::new(),
             body: String::new(),
+            compact: false,
         };
         for (name, value) in &request.headers {
             match name.as_str() {
@@ -57,13 +65,16 @@ impl Msg {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let mut lines = head.split("\r\n");
         let start = lines.next()?.to_owned();
+        let mut compact = false;
         let headers = lines
             .map(|line| {
                 let (name, value) = line.split_once(':')?;
-                Some((name.trim().to_owned(), value.trim().to_owned()))
+                let name = long_name(name.trim());
+                compact |= line.as_bytes().get(1) == Some(&b':');
+                Some((name.to_owned(), value.trim().to_owned()))
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(Msg { start, headers, body: body.to_owned() })
+        Some(Msg { start, headers, body: body.to_owned(), compact })
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -142,6 +153,19 @@ impl Msg {
     pub(crate) fn contact(&self) -> Option<&str> {
         let (_, rest) = self.get("Contact")?.split_once('<')?;
         rest.split('>').next()
+    }
+}
+
+fn long_name(name: &str) -> &str {
+    match name {
+        "v" => "Via",
+        "f" => "From",
+        "t" => "To",
+        "i" => "Call-ID",
+        "m" => "Contact",
+        "l" => "Content-Length",
+        "c" => "Content-Type",
+        name => name,
     }
 }
 

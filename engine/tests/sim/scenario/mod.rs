@@ -1,11 +1,16 @@
 //! One behaviour each, in fine weather.
 
+mod callers;
+mod dialled;
 mod dialog;
+mod fraud;
 mod hunting;
 mod identity;
+mod loops;
 mod media;
 mod operator;
 mod phones;
 mod refusal;
 mod release;
 mod security;
+mod terms;

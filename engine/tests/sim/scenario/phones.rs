@@ -9,7 +9,7 @@ use crate::text::Msg;
 use crate::ua::Quirks;
 
 /// The INVITE of a registered phone, with its password proved.
-fn dials(sim: &mut Sim, place: &str, user: &str, called: &str) -> Msg {
+pub(crate) fn dials(sim: &mut Sim, place: &str, user: &str, called: &str) -> Msg {
     let ua = sim.world.uas.remove(place);
     let (id, _) = sim.fresh();
     let first = invite(place, called, user, 100 + id).with_sdp(&offer_of(place));

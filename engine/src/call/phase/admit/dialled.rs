@@ -2,7 +2,7 @@
 
 use crate::sip::syntax::{Message, Start, Uri};
 
-use super::number::sub_address;
+use super::number::{parted_user, sub_address};
 
 /// 184 or 186 before a number: for this call, whatever the phone is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Dialled {
     }
 
     fn in_uri(uri: &Uri<'_>) -> Option<Dialled> {
-        let user = uri.unescaped_user();
+        let user = parted_user(uri)?;
         let tail = sub_address(&user, uri.params).unwrap_or_default();
         let digits = user.split(';').next().unwrap_or_default();
         let prefixed = |prefix| {

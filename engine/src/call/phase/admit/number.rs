@@ -17,7 +17,7 @@ pub(super) fn caller_in(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
 /// RFC 3966 in a `tel` URI and in the user part of a `sip` URI (RFC 3261 19.1.6): parameters of
 /// the number (`isub`, `npdi`, `rn`, RFC 4694) are no part of it.
 fn read(uri: &Uri<'_>, format: NumberFormat, edit: &DigitEdit) -> Option<E164> {
-    let user = uri.unescaped_user();
+    let user = parted_user(uri)?;
     let (digits, params) = user.split_once(';').unwrap_or((&user, ""));
     let inner = params.split(';').find_map(|one| one.strip_prefix("phone-context="));
     let context = inner.or_else(|| uri.params.get("phone-context"));
@@ -32,6 +32,14 @@ fn read(uri: &Uri<'_>, format: NumberFormat, edit: &DigitEdit) -> Option<E164> {
         }
         _ => read_dialled(digits, format).ok(),
     }
+}
+
+/// The user part without escapes; none when an escape hides a semicolon, which would part it
+/// elsewhere than it is written (RFC 3261 19.1.4).
+pub(super) fn parted_user<'a>(uri: &Uri<'a>) -> Option<std::borrow::Cow<'a, str>> {
+    let user = uri.unescaped_user();
+    let parts = |text: &str| text.matches(';').count();
+    (parts(&user) == parts(uri.user.unwrap_or_default())).then_some(user)
 }
 
 /// The sub-address behind a called number (`;isub=7`), which belongs to it on the way on
