@@ -39,6 +39,8 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 /// Sets buffers, traffic class and error reporting of a signalling socket. Only the buffers'
 /// size is a wish: the kernel may cut it for a process without privileges.
 pub(crate) fn tune_udp(socket: &UdpSocket, buffer: usize, traffic_class: u8) -> io::Result<()> {
+    // From now on the kernel notes when a datagram comes; nothing has come yet.
+    let _none_yet = age_of_last_datagram(socket);
     let bytes = libc::c_int::try_from(buffer).unwrap_or(libc::c_int::MAX);
     for (forced, wished) in
         [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
@@ -56,6 +58,25 @@ pub(crate) fn tune_udp(socket: &UdpSocket, buffer: usize, traffic_class: u8) -> 
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, traffic_class.into())?;
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
     }
+}
+
+/// How long the datagram that was read last had lain in the socket; the first question of a
+/// socket only makes the kernel note arrivals from then on. Wall clocks that are set make it
+/// wrong once, which the engine forgets within a fraction of a second.
+pub(crate) fn age_of_last_datagram(socket: &UdpSocket) -> Option<Duration> {
+    /// `SIOCGSTAMPNS` with `struct timespec` (linux/sockios.h); libc does not name it.
+    const ARRIVAL: libc::c_ulong = 0x8907;
+    let mut arrived = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one `timespec` into `arrived`, which outlives the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), ARRIVAL as _, &raw mut arrived) }).ok()?;
+    // SAFETY: the kernel writes one `timespec` into `now`, which outlives the call.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) }).ok()?;
+    let of = |time: libc::timespec| {
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?))
+    };
+    Some(of(now)?.saturating_sub(of(arrived)?))
 }
 
 fn set_option(
@@ -404,6 +425,8 @@ mod tests {
             assert_eq!(receiver.datagram(0).unwrap().0, theirs.local_addr().unwrap());
             assert!(receiver.datagram(count).is_none());
         }
+        let age = age_of_last_datagram(&ours).expect("the kernel noted the arrival");
+        assert!(age < Duration::from_secs(600), "{age:?}");
         let wanted: Vec<Vec<u8>> = queue.iter().map(|(_, bytes)| bytes.to_vec()).collect();
         assert_eq!(got, wanted);
     }

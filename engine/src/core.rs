@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::{EngineConfig, Listener};
 use crate::input::{Flow, ListenerId, Transport};
 use crate::io::Io;
+use crate::load::Load;
 use crate::media::{PortPool, SessionId};
 use crate::register::Registrar;
 use crate::route::Snapshot;
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) registrar: Registrar,
     pub(crate) routing: Arc<Routing>,
     pub(crate) draining: bool,
+    pub(crate) load: Load,
     /// Via and Contact of each listener, ready to be written.
     faces: Vec<Face>,
     sessions: u64,
@@ -81,6 +83,7 @@ impl Core {
                 .with_contacts(config.contacts),
             routing,
             draining: false,
+            load: Load::new(config.limits),
             faces: config.listeners.iter().map(Face::of).collect(),
             sessions: 0,
             resolves: 0,

@@ -70,6 +70,7 @@ impl Engine {
                     self.on_client_failed(owner, client, Failure::TransportError);
                 }
             }
+            Input::Waited(waited) => self.core.load.waited(now.mono, waited),
             Input::Resolved { query, addresses } => self.on_resolved(query.0, addresses),
             Input::Media(event) => self.on_media(event),
             Input::Command(command) => self.on_command(command),

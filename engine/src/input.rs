@@ -81,6 +81,9 @@ pub enum Input<'a> {
         /// failed.
         addresses: &'a [IpAddr],
     },
+    /// The last datagram had lain for so long before it was handed over. Told while the shell is
+    /// behind; when it is not, it need not be.
+    Waited(std::time::Duration),
     /// From the relay.
     Media(MediaEvent),
     /// From the operator.

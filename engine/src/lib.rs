@@ -24,6 +24,7 @@ mod id;
 mod input;
 mod io;
 pub mod journal;
+mod load;
 pub mod media;
 mod phones;
 pub mod plan;

@@ -89,6 +89,10 @@ impl Engine {
             return;
         }
         let Some(proof) = self.authenticate(flow, msg) else { return };
+        // A binding costs no more than its last answer, so lateness does not stop it.
+        if self.core.load.is_full(self.held()) {
+            return self.answer_stateless(flow, msg, 503, "Retry-After: 30\r\n");
+        }
         let now = self.core.io.now.mono;
         match self.core.registrar.register(now, &proof, msg, flow) {
             Ok(update) => {

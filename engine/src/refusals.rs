@@ -5,6 +5,7 @@ use crate::call::{SDP, finish};
 use crate::config::UnknownPeer;
 use crate::engine::Engine;
 use crate::input::{Flow, Transport};
+use crate::load::Held;
 use crate::sip::syntax::{HeaderId, Message, ParseError, Uri, reason_phrase};
 use crate::sip::token::hex;
 use crate::sip::transaction::{ResponseHead, status_line};
@@ -13,6 +14,10 @@ use crate::sip::transaction::{ResponseHead, status_line};
 /// it: whoever forges it gains no amplifier. A challenge to a REGISTER of a real phone takes
 /// eight to twelve.
 const GAIN_TENTHS: usize = 15;
+
+/// Seconds that a refused caller is asked to stay away, at most: an engine at its capacity has
+/// room again within one, and callers that come back together are the next overload.
+const LONGEST_RETRY: u64 = 4;
 
 /// What an answer outside transactions says.
 #[derive(Clone, Copy)]
@@ -84,6 +89,28 @@ impl Engine {
             return false;
         }
         self.core.io.transmit(to, bytes);
+        true
+    }
+
+    /// What is in memory.
+    pub(crate) fn held(&self) -> Held {
+        Held { calls: self.calls.len(), transactions: self.core.transactions.len() }
+    }
+
+    /// A new call that is more than can be served: refused before anything is kept for it, and
+    /// without a record, as nothing of it was looked at. True if so.
+    pub(crate) fn refuse_overload(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
+        let now = self.core.io.now.mono;
+        if !self.core.load.is_over(now, self.held()) {
+            return false;
+        }
+        if self.may_hear(flow) {
+            self.core.io.counters.refused_overload += 1;
+            // RFC 3261 21.5.4: a proxy keeps everything else away for as long, too.
+            let seconds = 1 + self.core.io.rng.below(LONGEST_RETRY);
+            let extra = format!("Retry-After: {seconds}\r\n");
+            self.answer_stateless(flow, msg, 503, &extra);
+        }
         true
     }
 

@@ -107,6 +107,9 @@ impl Engine {
     }
 
     fn on_invite(&mut self, flow: Flow, msg: &Message<'_>) {
+        if self.refuse_overload(flow, msg) {
+            return;
+        }
         let trunk = self.core.routing.snapshot.trunk_of_source(flow.remote);
         let source = match trunk {
             Some(trunk) => Source::Trunk(trunk),

@@ -27,7 +27,7 @@ use crate::events::EventSender;
 use crate::gauges::Gauges;
 use crate::media_link::MediaLink;
 use crate::resolver::QuestionSender;
-use crate::sys::{BATCH, Poller, Receiver, Sender, Waker};
+use crate::sys::{BATCH, Poller, Receiver, Sender, Waker, age_of_last_datagram};
 
 pub(crate) use control::{Control, EngineHandle};
 use outbox::{Outbox, Unsent};
@@ -251,6 +251,7 @@ impl Looper {
                 Err(_) => return self.take_errors(at, receiver),
             };
             self.pace.took(count);
+            self.tell_backlog(at, count);
             // One reading for the batch: it is handled in well under a millisecond, the
             // precision of records.
             let now = self.clock.now();
@@ -262,6 +263,18 @@ impl Looper {
             if count < BATCH {
                 return;
             }
+        }
+    }
+
+    /// A full batch may be the head of a queue: how long its last datagram lay tells.
+    fn tell_backlog(&mut self, at: usize, count: usize) {
+        let Some((socket, _)) = self.sockets.get(at) else { return };
+        if count == BATCH
+            && let Some(age) = age_of_last_datagram(socket)
+        {
+            let now = self.clock.now();
+            self.engine.handle(now, Input::Waited(age));
+            self.settle(now);
         }
     }
 

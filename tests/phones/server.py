@@ -13,7 +13,7 @@ name = "phones"
 data_dir = "{home}/data"
 
 [sip]
-listen = ["udp:{address}:5060"]
+listen = ["udp:{address}:{port}"]
 
 [media]
 listen = "{address}"
@@ -28,13 +28,13 @@ url = "sqlite:{home}/data/tensou.db"
 
 
 class Server:
-    def __init__(self, program, address, home, provisioning):
+    def __init__(self, program, address, home, provisioning, port=5060):
         self.program = program
         self.url = f"http://{address}:8080"
         self.log = home / "log"
         (home / "data").mkdir(parents=True)
         self.settings = home / "tensou.toml"
-        self.settings.write_text(SETTINGS.format(home=home, address=address))
+        self.settings.write_text(SETTINGS.format(home=home, address=address, port=port))
         document = home / "provisioning.toml"
         document.write_text(provisioning)
         self.run("import", str(document))

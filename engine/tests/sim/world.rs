@@ -8,7 +8,7 @@ use std::time::Duration;
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::{Provisioning, Snapshot};
 use tensou_engine::{
-    Cdr, Engine, EngineConfig, Event, Flow, Input, Listener, ListenerId, MediaConfig, Now,
+    Cdr, Engine, EngineConfig, Event, Flow, Input, Limits, Listener, ListenerId, MediaConfig, Now,
     OperatorCommand, Output, Timestamp, Transport, UnknownPeer, WallTime,
 };
 
@@ -125,6 +125,13 @@ impl World {
             queue: BinaryHeap::new(),
             order: 0,
         }
+    }
+
+    /// Another engine, which holds no more than this.
+    pub(crate) fn limited(&mut self, office: &Provisioning, limits: Limits) {
+        let config = EngineConfig { limits, ..engine_config(1, UnknownPeer::Drop) };
+        let snapshot = Snapshot::compile(1, office).unwrap();
+        self.engine = Engine::new(config, Arc::new(snapshot));
     }
 
     pub(crate) fn settle(&mut self, ua: Ua) {

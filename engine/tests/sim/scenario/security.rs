@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tensou_engine::{CallResult, Event, Output};
+use tensou_engine::{CallResult, Event, Input, Limits, Output};
 
-use crate::office::{DESK_PHONE, GATEWAY, SALES, password};
+use crate::office::{DESK_PHONE, GATEWAY, SALES, password, provisioning};
 use crate::phone::{Algorithm, proof, register};
 use crate::sim::{Sim, invite, offer_of, secs};
 use crate::text::Msg;
-use crate::ua::Quirks;
+use crate::ua::{Act, Quirks};
 
 const STRANGER: &str = "203.0.113.66:5060";
 
@@ -273,6 +273,39 @@ fn bodies_that_cannot_be_read_are_refused_and_optional_ones_passed_over() {
     sim.takes(GATEWAY, "SIP/2.0 493");
     sends(&mut sim, "text/plain", ("Content-Disposition", "render; handling=optional"));
     sim.takes(GATEWAY, "SIP/2.0 100");
+}
+
+#[test]
+fn an_engine_that_is_behind_refuses_new_calls_and_serves_the_running_ones() {
+    let mut sim = Sim::new();
+    let running = sim.call(SALES).rings(&["sato"]).answered_by("sato").at;
+    let behind = |sim: &mut Sim| sim.world.engine_takes(Input::Waited(Duration::from_millis(80)));
+    let before = sim.world.engine.counters().transactions;
+    behind(&mut sim);
+    let refused = sim.call(SALES).gets(503, None);
+    let retry = refused.caller().facts.finally.as_ref().unwrap().header("Retry-After").to_owned();
+    assert!((1..=4).contains(&retry.parse().unwrap()), "{retry}");
+    assert_eq!(sim.world.engine.counters().transactions, before, "nothing is kept of it");
+    assert_eq!(sim.world.engine.counters().refused_overload, 1);
+    behind(&mut sim);
+    sim.world.at(GATEWAY, |ua, out| ua.sessions[running].acts(&Act::Describe("sendonly"), out));
+    sim.world.run(Duration::from_millis(100));
+    behind(&mut sim);
+    sim.world.at(GATEWAY, |ua, out| ua.sessions[running].acts(&Act::Bye, out));
+    sim.world.run(secs(70));
+    assert_eq!(sim.world.cdrs.len(), 1, "nothing of the refused call is recorded");
+    sim.call(SALES).rings(&["sato"]).answered_by("sato").caller_hangs_up();
+}
+
+#[test]
+fn a_full_memory_refuses_new_calls_until_one_is_over() {
+    let mut sim = Sim::new();
+    sim.world.limited(&provisioning(), Limits { calls: 1, transactions: 1_000 });
+    let first = sim.call(SALES).rings(&["sato"]).at;
+    sim.call(SALES).gets(503, None);
+    sim.world.at(GATEWAY, |ua, out| ua.sessions[first].acts(&Act::Cancel, out));
+    sim.world.run(secs(70));
+    sim.call(SALES).rings(&["sato"]).gives_up();
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod echo;
 mod http;
 mod impair;
 mod load;
+mod overload;
 mod raw;
 mod report;
 mod rtp;
@@ -15,6 +16,7 @@ mod server;
 mod sipp;
 mod step;
 mod svg;
+mod throttle;
 mod witness;
 
 use std::path::PathBuf;
@@ -67,6 +69,8 @@ enum Command {
     Calls(load::CallsArgs),
     /// Raises the rate step by step and reports the cost of a call
     Ramp(load::RampArgs),
+    /// More calls than the server can serve: how many it completes all the same
+    Overload(overload::OverloadArgs),
     /// Many streams of voice: loss, order, latency and the cost of a packet
     Rtp(rtp::RtpArgs),
     /// Watches the packets of calls and holds the call records against them
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
             .and_then(|dirs| case::run_all(&cli.common, &dirs)),
         Command::Calls(args) => load::calls(&cli.common, args),
         Command::Ramp(args) => load::ramp(&cli.common, args),
+        Command::Overload(args) => overload::run(&cli.common, args),
         Command::Rtp(args) => rtp::run(&cli.common, args),
         Command::Witness(args) => witness::run(&cli.common, args),
         Command::Impair(args) => impair::run(args),

@@ -111,6 +111,10 @@ impl Server {
         Ok(socket.recv_from(&mut buffer).is_ok())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.child.id())
     }
