@@ -44,6 +44,8 @@ pub(crate) enum Cause {
     Protocol,
     /// No media from either side for too long.
     MediaTimeout,
+    /// Nobody renewed the session in time (RFC 4028 10).
+    SessionExpired,
     /// An operator ended it.
     Operator,
     /// Any other failure of the far end.
@@ -54,11 +56,11 @@ image!(enum Cause {
     0 = NormalClearing, 1 = AnsweredElsewhere, 2 = Cancelled, 3 = Unallocated, 4 = NumberChanged,
     5 = Incomplete, 6 = Busy, 7 = NoAnswer, 8 = Absent, 9 = Rejected, 10 = Blocked, 11 = Timeout,
     12 = NoChannel, 13 = Unreachable, 14 = NoCodec, 15 = Overload, 16 = Loop, 17 = Protocol,
-    18 = MediaTimeout, 19 = Operator, 20 = Failure,
+    18 = MediaTimeout, 19 = Operator, 20 = Failure, 21 = SessionExpired,
 });
 
 /// One row: the cause, the status sent for it, its Q.850 value, and the result it counts as.
-const TABLE: [(Cause, u16, u8, CallResult); 21] = {
+const TABLE: [(Cause, u16, u8, CallResult); 22] = {
     use CallResult as R;
     use Cause as C;
     [
@@ -81,6 +83,7 @@ const TABLE: [(Cause, u16, u8, CallResult); 21] = {
         (C::Loop, 482, 25, R::Failed),
         (C::Protocol, 500, 111, R::Failed),
         (C::MediaTimeout, 500, 41, R::Answered),
+        (C::SessionExpired, 408, 102, R::Answered),
         (C::Operator, 480, 16, R::Cancelled),
         (C::Failure, 500, 41, R::Failed),
     ]

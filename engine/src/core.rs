@@ -14,7 +14,10 @@ use crate::sip::transaction::Transactions;
 use crate::usage::{Routing, Usage};
 
 /// Methods that we understand, in every answer that must name them (RFC 3261 8.2.1, 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE, REGISTER";
+/// Extensions that we understand (RFC 3261 20.37): what a peer may require of us within a call.
+pub(crate) const SUPPORTED: &str = "timer, 100rel";
 
 /// Everything but the calls.
 pub(crate) struct Core {

@@ -268,6 +268,10 @@ impl Engine {
             CallTimer::ResendOk { leg } => call.resend_ok(core, leg),
             CallTimer::AckOver { leg } => call.ack_over(core, leg),
             CallTimer::RepeatRinging => call.repeat_ringing(core),
+            CallTimer::ResendProgress => call.resend_progress(core),
+            CallTimer::PrackOver => call.prack_over(core),
+            CallTimer::Renew { leg } => call.renew(core, leg),
+            CallTimer::SessionOver { leg } => call.session_over(core, leg),
             CallTimer::RecordDue => call.record_due(core),
             CallTimer::Probe { leg } => call.probe(core, leg),
         }

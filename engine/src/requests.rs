@@ -1,9 +1,10 @@
 //! Requests: to the call they belong to, or to what they begin.
 
-use crate::call::{Answer, Begin, CallHandle, Source, allow, answer};
-use crate::core::ALLOW;
+use crate::call::{Answer, Ask, Begin, CallHandle, Grant, Source, allow, answer};
+use crate::core::{ALLOW, SUPPORTED};
 use crate::engine::Engine;
 use crate::input::Flow;
+use crate::route::SessionTimerPolicy;
 use crate::sip::syntax::{HeaderId, Message, Method, Start};
 use crate::sip::token::Tag;
 use crate::sip::transaction::Incoming;
@@ -58,7 +59,7 @@ impl Engine {
         answer(&mut self.core, server, &Answer::plain(200, Some(&tag)));
         let call = handle.and_then(|handle| self.calls.get_mut(handle));
         if let (Some(call), Some(handle)) = (call, handle) {
-            call.cancelled(&mut self.core);
+            call.cancelled(&mut self.core, msg);
             self.tidy(handle);
         }
     }
@@ -97,7 +98,8 @@ impl Engine {
     /// RFC 3261 8.2.2.3: what the peer requires and we cannot do is refused. True if so.
     fn refuse_extensions(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
         let asked = msg.tokens(HeaderId::Require).chain(msg.tokens(HeaderId::ProxyRequire));
-        let unsupported: Vec<&str> = asked.filter(|token| !token.is_empty()).take(16).collect();
+        let known = |token: &str| SUPPORTED.split(", ").any(|tag| tag.eq_ignore_ascii_case(token));
+        let unsupported: Vec<&str> = asked.filter(|token| !known(token)).take(16).collect();
         if unsupported.is_empty() {
             return false;
         }
@@ -142,6 +144,9 @@ impl Engine {
         if self.refuse_extensions(flow, msg) || self.refuse_body(flow, msg) {
             return;
         }
+        if let Some(min_se) = self.session_too_short(source, msg) {
+            return self.answer_stateless(flow, msg, 422, &format!("Min-SE: {min_se}\r\n"));
+        }
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
             return self.answer_stateless(flow, msg, 400, "");
         };
@@ -172,6 +177,18 @@ impl Engine {
         })
     }
 
+    /// RFC 4028 9: the shortest session timer that we accept, when an INVITE asks for less.
+    fn session_too_short(&self, source: Source, msg: &Message<'_>) -> Option<u32> {
+        let policy = match source {
+            Source::Trunk(at) => self.core.routing.snapshot.trunk(at).dialog.session_timer,
+            Source::Extension(_) => SessionTimerPolicy::default(),
+        };
+        match Ask::of(msg).judge(&policy, None) {
+            Grant::TooShort(min_se) => Some(min_se),
+            Grant::Off | Grant::On(_) => None,
+        }
+    }
+
     fn on_options(&mut self, flow: Flow, msg: &Message<'_>) {
         if !self.may_hear(flow) {
             return;
@@ -181,7 +198,8 @@ impl Engine {
         }
         let status = if self.core.draining { 503 } else { 200 };
         // RFC 3261 11.2; the version of the program is nobody's business.
-        let extra = format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported:\r\n");
+        let extra =
+            format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported: {SUPPORTED}\r\n");
         self.answer_stateless(flow, msg, status, &extra);
     }
 

@@ -55,6 +55,20 @@ pub(crate) enum CallTimer {
     },
     /// Tell the caller again that it rings (RFC 3261 13.3.1.1).
     RepeatRinging,
+    /// Resend a reliable provisional answer (RFC 3262 3).
+    ResendProgress,
+    /// No PRACK within 64*T1 (RFC 3262 3).
+    PrackOver,
+    /// A session is to be renewed by us (RFC 4028 7.2).
+    Renew {
+        /// The leg.
+        leg: u16,
+    },
+    /// Nobody has renewed a session (RFC 4028 10).
+    SessionOver {
+        /// The leg.
+        leg: u16,
+    },
     /// Legs still wait for their last answers: write the record without them.
     RecordDue,
     /// Nothing was heard of a peer since a restart: ask it.
@@ -69,5 +83,6 @@ image!(enum TimerKey { 0 = Client(of, timer), 1 = Server(of, timer), 2 = Call(of
 image!(enum CallTimer {
     0 = Launch { step, branch }, 1 = RingOver { leg }, 2 = CancelOver { leg },
     3 = ResendOk { leg }, 4 = AckOver { leg }, 5 = RepeatRinging, 6 = RecordDue,
-    7 = Probe { leg },
+    7 = Probe { leg }, 8 = ResendProgress, 9 = PrackOver, 10 = Renew { leg },
+    11 = SessionOver { leg },
 });

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 pub use peer::{Peer, PeerTable};
 pub use record::{CdrLegRecord, CdrRecord, LegMediaRecord, MediaRecord};
 pub use relation::{TrunkAuth, TrunkAuthIn, TrunkHealth, TrunkRegister};
-pub use trunk::{DigitEdit, Digits, Identity, IdentityIn, Trunk};
+pub use trunk::{DigitEdit, Digits, Identity, IdentityIn, SessionTimer, Trunk};
 
 /// Who rents DIDs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -119,6 +119,13 @@ const HEALTH: &[Field] = &[
     defaulted("up_after", Kind::Integer(ANY)),
 ];
 
+const SESSION_TIMER: &[Field] = &[
+    optional("enabled", Kind::Flag),
+    optional("session_expires_seconds", Kind::Integer(ANY)),
+    optional("min_se_seconds", Kind::Integer(ANY)),
+    optional("refresher", Kind::Text),
+];
+
 pub(crate) const TRUNK: &[Field] = &[
     required("id", Kind::Text),
     defaulted("name", Kind::Text),
@@ -154,6 +161,9 @@ pub(crate) const TRUNK: &[Field] = &[
     optional("register", Kind::Table(REGISTER)),
     optional("health", Kind::Table(HEALTH)),
     defaulted("follow_redirects", Kind::Flag),
+    defaulted("session_timer", Kind::Table(SESSION_TIMER)),
+    optional("prack", Kind::Text),
+    defaulted("transfer", Kind::Flag),
 ];
 
 pub(crate) const CUSTOMER: &[Field] = &[

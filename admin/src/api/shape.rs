@@ -236,6 +236,7 @@ mod tests {
         let document = json!({
             "id": "pri", "channels": 23, "default_did": null,
             "identity": { "from": "caller", "asserted": "did", "diversion": true },
+            "session_timer": { "session_expires_seconds": 300 }, "transfer": true,
         });
         assert_eq!(told(&shape, &document), []);
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::core::{ALLOW, Core, Faces};
+use crate::core::{ALLOW, Core, Faces, SUPPORTED};
 use crate::input::Flow;
 use crate::io::Io;
 use crate::sip::dialog::Dialog;
@@ -16,8 +16,13 @@ pub(crate) const SDP: &str = "application/sdp";
 
 /// Headers that pass from the caller to the callee as they are. Everything else of the caller's
 /// INVITE ends here: no address, route or identity leaks across.
-const PASSED: [HeaderId; 4] =
-    [HeaderId::Subject, HeaderId::Identity, HeaderId::Priority, HeaderId::UserToUser];
+const PASSED: [HeaderId; 5] = [
+    HeaderId::Subject,
+    HeaderId::Identity,
+    HeaderId::Priority,
+    HeaderId::UserToUser,
+    HeaderId::PEarlyMedia,
+];
 /// Bytes of passed headers: a 4 kB Identity and some more.
 const MAX_PASSED: usize = 8192;
 
@@ -55,6 +60,13 @@ pub(crate) fn finish(out: &mut Vec<u8>, content: Option<(&str, &[u8])>) {
 pub(crate) fn allow(out: &mut Vec<u8>) {
     out.extend_from_slice(b"Allow: ");
     out.extend_from_slice(ALLOW.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes `Supported`.
+pub(crate) fn supported(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Supported: ");
+    out.extend_from_slice(SUPPORTED.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -167,6 +179,7 @@ pub(crate) fn answer(
         if let Some(flow) = answer.contact {
             faces.contact(flow, out);
             allow(out);
+            supported(out);
         }
         out.extend_from_slice(answer.extra);
         finish(out, answer.content);

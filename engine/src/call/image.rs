@@ -14,22 +14,32 @@ use crate::sip::transaction::{
 };
 use crate::usage::DidCall;
 
-use super::leg::{Invite, PendingOk, Place};
+use super::leg::{Abilities, Invite, PendingOk, Place, SessionTimer};
 use super::media::Media;
 use super::record::{Answered, End, Record};
-use super::{Call, CallHandle, Dialling, Exchange, Leg, LegState, OfferIn, Phase, Source, Talking};
+use super::reliable::{Early, Progress, Reliable, Unacknowledged};
+use super::session::Terms;
+use super::{
+    Asked, Call, CallHandle, Dialling, Exchange, Far, Leg, LegState, Near, OfferIn, Phase, Purpose,
+    Source, Talking,
+};
 
 /// The part of the call itself.
 const CALL: u64 = 0;
 
 /// The part of a leg.
 fn leg_part(leg: usize) -> u64 {
-    1 + 2 * leg as u64
+    1 + 3 * leg as u64
 }
 
 /// The part of what is large in it.
 fn large_part(leg: usize) -> u64 {
-    2 + 2 * leg as u64
+    2 + 3 * leg as u64
+}
+
+/// The part of the descriptions that it has agreed to: large too, and seldom changed.
+fn agreed_part(leg: usize) -> u64 {
+    3 + 3 * leg as u64
 }
 
 /// What of a call has changed since its last image.
@@ -41,12 +51,20 @@ pub(super) struct Unsaved {
     pub(super) legs: Vec<bool>,
     /// Legs whose large part has been written.
     large: usize,
+    /// Legs that have agreed to other descriptions; none: all of them.
+    agreed: Option<Vec<u16>>,
 }
 
 impl Unsaved {
     /// Of a call that was never written.
     pub(super) fn everything() -> Unsaved {
-        Unsaved { any: true, legs: Vec::new(), large: 0 }
+        Unsaved { any: true, legs: Vec::new(), large: 0, agreed: None }
+    }
+
+    pub(super) fn agreed(&mut self, at: u16) {
+        if let Some(agreed) = &mut self.agreed {
+            agreed.push(at);
+        }
     }
 
     pub(super) fn leg(&mut self, at: u16) {
@@ -65,8 +83,19 @@ image!(struct Place { step, branch, attempt });
 image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to });
 image!(struct Leg {
     dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
-    sends, timer, bye_owed, place, ringing, record, strays,
-} later { trunk } not { served = Vec::new(), asked = Vec::new(), probe = None });
+    sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
+    session, early, heard, reliable,
+} later { trunk } not {
+    served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
+    described = Box::from([]), told = None,
+});
+image!(struct Abilities { update });
+image!(struct SessionTimer { terms, timer, over });
+image!(struct Terms { expires, ours });
+image!(struct Progress { status, sdp, extra });
+image!(struct Reliable { rseq, waiting, queue, answered });
+image!(struct Unacknowledged { rseq, bytes, sdp, interval, resend, over });
+image!(struct Early { tag, dialog, rseq, answer, agreed });
 image!(struct Answered { at, mono, leg });
 image!(struct End { at, duration, result, sip_status, q850_cause, ended_by });
 image!(struct Record {
@@ -80,12 +109,16 @@ image!(enum DiversionReason {
 image!(struct Redirection { number, reason, counter, private });
 image!(struct CallerSide { display, network, redirections, own });
 image!(struct Dialling {
-    hunt, offer, passed, max_forwards, session, side, tail, reason, best, early, told_ringing,
-    resolving,
+    hunt, offer, passed, max_forwards, session, side, tail, reason, best, early, progress, held,
+    given, resolving,
 } later { launches });
 image!(enum OfferIn { 0 = Request, 1 = Answer });
-image!(struct Exchange { from, to, server, client, seq, far_seq, invite, offer });
-image!(struct Talking { with, exchanges });
+image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
+image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });
+image!(struct Asked { leg, server, seq, near, session });
+image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se) });
+image!(struct Exchange { purpose, to, client, far, far_seq, offer, told });
+image!(struct Talking { pair });
 image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
 
 /// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.
@@ -175,10 +208,19 @@ impl Call {
                     Invite::Sent(client) => put_large_of_client(client, pen),
                 });
             }
+            let agreed = self.unsaved.agreed.as_ref();
+            if agreed.is_none_or(|legs| legs.contains(&(at as u16))) {
+                pen.number(agreed_part(at));
+                pen.framed(|pen| {
+                    pen.put(&leg.described);
+                    pen.put(&leg.told);
+                });
+            }
         }
         self.unsaved.legs.clear();
         self.unsaved.legs.resize(self.legs.len(), false);
         self.unsaved.large = self.legs.len();
+        self.unsaved.agreed = Some(Vec::new());
         Some(pen.out.into())
     }
 
@@ -205,6 +247,7 @@ impl Call {
             phase,
             media,
             did_call,
+            exchanges,
             record,
             unsaved: _,
             finished: _,
@@ -222,6 +265,7 @@ impl Call {
             pen.put(media);
         }
         pen.put(did_call);
+        pen.put(exchanges);
     }
 
     /// Reads a call, and takes everything again that it had.
@@ -238,10 +282,16 @@ impl Call {
             let bytes = parts.by_number.get(&leg_part(at)).map_or(&[][..], |bytes| bytes);
             let mut from = Reader::of(bytes, Some(core));
             from.large = large;
-            match get_leg(&mut from) {
-                Some(leg) => legs.push(leg),
-                None => lost = true,
+            let Some(mut leg) = get_leg(&mut from) else {
+                lost = true;
+                continue;
+            };
+            if let Some(bytes) = parts.by_number.get(&agreed_part(at)) {
+                let mut from = Reader::of(bytes, None);
+                leg.described = from.get().unwrap_or_default();
+                leg.told = from.get().unwrap_or_default();
             }
+            legs.push(leg);
         }
         if legs.len() != rest.legs {
             return Revived::Record(record);
@@ -255,6 +305,7 @@ impl Call {
             phase: rest.phase,
             media: rest.media,
             did_call: rest.did_call,
+            exchanges: rest.exchanges,
             record,
             unsaved: Unsaved::everything(),
             finished: None,
@@ -281,6 +332,7 @@ struct CallRest {
     legs: usize,
     media: Option<Media>,
     did_call: Option<DidCall>,
+    exchanges: Vec<Exchange>,
 }
 
 impl CallRest {
@@ -292,6 +344,7 @@ impl CallRest {
             legs: from.get()?,
             media: from.get()?,
             did_call: from.get()?,
+            exchanges: from.get()?,
         })
     }
 }
@@ -329,7 +382,8 @@ fn get_leg(from: &mut Reader<'_>) -> Option<Leg> {
         }
         Invite::Sent(_) if leg.state == LegState::Gone => {}
         Invite::Sent(_) => {
-            get_client(from)?;
+            let client = get_client(from)?;
+            leg.invite_sent = from.core.as_ref()?.transactions.sent(client);
         }
     }
     for _ in 0..from.number()? {

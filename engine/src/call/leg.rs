@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cdr::CdrLeg;
-use crate::route::TrunkIx;
+use crate::media::Side;
+use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
+use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::{ClientHandle, ServerHandle};
 use crate::usage::Channel;
 use crate::wheel::TimerId;
+
+use super::reliable::{Early, Reliable};
+use super::session::{Ask, Terms, lists};
 
 /// Where a leg stands.
 ///
@@ -65,6 +70,32 @@ pub(crate) struct Place {
     pub(crate) attempt: u16,
 }
 
+/// What the peer of a leg can do, as its last message that told it said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// RFC 3311.
+    pub(crate) update: bool,
+}
+
+impl Abilities {
+    /// Takes note of `Allow`; a message without one changes nothing.
+    pub(crate) fn learn(&mut self, msg: &Message<'_>) {
+        if msg.first(HeaderId::Allow).is_some() {
+            self.update = lists(msg, HeaderId::Allow, "UPDATE");
+        }
+    }
+}
+
+/// The session timer of a leg (RFC 4028).
+#[derive(Debug)]
+pub(crate) struct SessionTimer {
+    pub(crate) terms: Terms,
+    /// Ours: time to renew, then time to give up. The peer's: time to give up.
+    pub(crate) timer: Option<TimerId>,
+    /// When it is given up.
+    pub(crate) over: crate::time::Timestamp,
+}
+
 /// One dialog of a call.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -105,10 +136,43 @@ pub(crate) struct Leg {
     pub(crate) asked: Vec<ClientHandle>,
     /// The question whether the peer is still there.
     pub(crate) probe: Option<ClientHandle>,
+    /// The side of the relay that serves it.
+    pub(crate) side: Side,
+    pub(crate) policy: DialogPolicy,
+    pub(crate) can: Abilities,
+    /// CSeq number of the INVITE that made it.
+    pub(crate) invite_seq: u32,
+    /// That INVITE until its final answer: it may have to go out again with something changed.
+    pub(crate) invite_sent: Option<Arc<[u8]>>,
+    /// Its peer's last description that both sides agreed to; empty before.
+    pub(crate) described: Box<[u8]>,
+    /// And ours to it.
+    pub(crate) told: Option<Arc<[u8]>>,
+    /// What its INVITE asks of a session timer.
+    pub(crate) wish: Ask,
+    pub(crate) session: Option<Box<SessionTimer>>,
+    /// Early dialogs that provisional answers made; only of a leg that we called.
+    pub(crate) early: Vec<Early>,
+    /// The one of them whose description is used.
+    pub(crate) heard: Option<usize>,
+    /// For a caller that wants reliable provisional answers.
+    pub(crate) reliable: Option<Box<Reliable>>,
+    /// Our BYE.
+    pub(crate) bye: Option<ClientHandle>,
 }
 
 impl Leg {
-    pub(crate) fn new(dialog: Dialog, invite: Invite, origin_id: u64, nat: bool) -> Leg {
+    pub(crate) fn new(
+        dialog: Dialog,
+        invite: Invite,
+        origin_id: u64,
+        nat: bool,
+        policy: DialogPolicy,
+    ) -> Leg {
+        let side = match invite {
+            Invite::Received(_) => Side::A,
+            Invite::Sent(_) => Side::B,
+        };
         Leg {
             dialog,
             state: LegState::Calling,
@@ -131,6 +195,53 @@ impl Leg {
             served: Vec::new(),
             asked: Vec::new(),
             probe: None,
+            side,
+            policy,
+            can: Abilities::default(),
+            invite_seq: 1,
+            invite_sent: None,
+            described: Box::from([]),
+            told: None,
+            wish: Ask::default(),
+            session: None,
+            early: Vec::new(),
+            heard: None,
+            reliable: None,
+            bye: None,
+        }
+    }
+
+    /// The dialog in which requests are exchanged now: before the answer, the early one whose
+    /// description is used.
+    pub(crate) fn speaking(&self) -> &Dialog {
+        match self.heard.and_then(|at| self.early.get(at)) {
+            Some(early) if self.state == LegState::Calling => &early.dialog,
+            Some(_) | None => &self.dialog,
+        }
+    }
+
+    /// [`Leg::speaking`], to be changed.
+    pub(crate) fn speaking_mut(&mut self) -> &mut Dialog {
+        match self.heard.and_then(|at| self.early.get_mut(at)) {
+            Some(early) if self.state == LegState::Calling => &mut early.dialog,
+            Some(_) | None => &mut self.dialog,
+        }
+    }
+
+    /// The dialog that a request of the peer with this From tag belongs to.
+    pub(crate) fn dialog_of(&mut self, tag: Option<&str>) -> &mut Dialog {
+        let early = self.early.iter_mut().find(|early| Some(&*early.tag) == tag);
+        match early {
+            Some(early) if self.state == LegState::Calling => &mut early.dialog,
+            Some(_) | None => &mut self.dialog,
+        }
+    }
+
+    /// CSeq number of the INVITE that made it, if that is the peer's.
+    pub(crate) fn invite_received_seq(&self) -> Option<u32> {
+        match self.invite {
+            Invite::Received(_) => Some(self.invite_seq),
+            Invite::Sent(_) => None,
         }
     }
 

@@ -21,10 +21,6 @@ pub(crate) struct Media {
     pub(super) remotes: [Option<Remote>; 2],
 }
 
-fn side(leg: u16) -> Side {
-    if leg == A { Side::A } else { Side::B }
-}
-
 impl Media {
     /// Takes ports for a call.
     pub(super) fn open(core: &mut Core) -> Result<Media, Cause> {
@@ -90,7 +86,10 @@ impl Call {
         changed: bool,
     ) -> Result<Arc<[u8]>, Cause> {
         let Some(media) = &self.media else { return Err(Cause::NoCodec) };
-        let relay = RelayAddress { ip: core.config.media.address, rtp: media.port(side(to)).rtp() };
+        let relay = RelayAddress {
+            ip: core.config.media.address,
+            rtp: media.port(self.leg(to).side).rtp(),
+        };
         let leg = self.leg_mut(to);
         if changed || leg.origin_version == 0 {
             leg.origin_version += 1;
@@ -163,12 +162,13 @@ impl Call {
             (false, None) => line.port.saturating_add(1),
         };
         let rtcp_ip = line.rtcp.and_then(|(ip, _)| ip).unwrap_or(ip);
+        let side = self.leg(leg).side;
         let latch = if self.leg(leg).nat || named { Latch::FirstSource } else { Latch::Signalled };
         self.leg_mut(leg).sends = sends;
         if on_hold {
             // RFC 3264 8.4, the old form of hold: nobody is to be sent anything.
-            self.remember_remote(side(leg), None);
-            core.io.media(MediaCommand::ClearRemote { session, side: side(leg) });
+            self.remember_remote(side, None);
+            core.io.media(MediaCommand::ClearRemote { session, side: side });
             return Ok(());
         }
         let remote = Remote {
@@ -177,8 +177,8 @@ impl Call {
             latch,
             sends,
         };
-        self.remember_remote(side(leg), Some(remote));
-        core.io.media(MediaCommand::SetRemote { session, side: side(leg), remote });
+        self.remember_remote(side, Some(remote));
+        core.io.media(MediaCommand::SetRemote { session, side: side, remote });
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl Call {
 
     /// Watches for silence while both sides talk; on hold silence is meant.
     pub(super) fn watch_silence(&mut self, core: &mut Core) {
-        let both = self.other(A).is_some_and(|with| self.leg(A).sends && self.leg(with).sends);
+        let both = self.pair().is_some_and(|(a, b)| self.leg(a).sends && self.leg(b).sends);
         if let Some(media) = &mut self.media
             && media.watched != both
         {

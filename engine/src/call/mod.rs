@@ -6,6 +6,8 @@ mod leg;
 mod media;
 mod phase;
 mod record;
+mod reliable;
+mod session;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use crate::cause::Cause;
 use crate::cdr::{Cdr, EndedBy};
 use crate::hunt::Hunt;
 use crate::id::CallId;
+use crate::media::Side;
 use crate::route::{CallerSide, DiversionReason, ExtensionIx, TrunkIx};
 use crate::sip::dialog::SessionIds;
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle};
@@ -21,12 +24,14 @@ use crate::timer::{CallTimer, TimerKey};
 use crate::usage::{DidCall, Routing};
 use crate::wheel::TimerId;
 
-pub(crate) use compose::{Answer, SDP, allow, answer, finish};
+pub(crate) use compose::{Answer, SDP, allow, answer, finish, supported};
 pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, end_orphan};
 pub(crate) use record::{EndNote, Record};
+use reliable::Progress;
+pub(crate) use session::{Ask, Grant};
 
 /// Names a call.
 pub(crate) type CallHandle = Handle<Call>;
@@ -56,6 +61,8 @@ pub(crate) struct Call {
     phase: Phase,
     media: Option<Media>,
     did_call: Option<DidCall>,
+    /// Requests of ours within its dialogs that have no answer yet.
+    exchanges: Vec<Exchange>,
     record: Box<Record>,
     unsaved: image::Unsaved,
     /// Its CDR, until the journal has it.
@@ -91,11 +98,16 @@ struct Dialling {
     /// Why the hunt has moved on, for Diversion.
     reason: DiversionReason,
     /// The best failure so far, and its status.
-    best: Option<(u16, Cause)>,
+    best: Option<(u16, Cause, Option<u8>)>,
     /// The callee whose early media the caller hears.
     early: Option<u16>,
-    /// The caller has been told that it rings.
-    told_ringing: bool,
+    /// What the caller was last told of the callees.
+    progress: Option<Progress>,
+    /// Answers that wait until the caller has acknowledged a description (RFC 3262 3): leg and
+    /// message.
+    held: Vec<(u16, Box<[u8]>)>,
+    /// The Q.850 cause that the branch which fails now has given itself.
+    given: Option<u8>,
     /// Names being looked up: question, step and branch.
     resolving: Vec<(u64, u16, u16)>,
     /// Branches that wait for their delay.
@@ -105,27 +117,62 @@ struct Dialling {
 /// The state of a conversation.
 #[derive(Debug)]
 struct Talking {
-    /// The callee's leg.
-    with: u16,
-    /// Requests passed across and not answered yet.
-    exchanges: Vec<Exchange>,
+    /// The two legs that are connected: first the one on the caller's side of the relay.
+    pair: (u16, u16),
 }
 
-/// A request of one side that was passed to the other.
-#[derive(Clone, Debug)]
+/// A request of ours within a dialog: one side's that was passed to the other, or our own.
+#[derive(Debug)]
 struct Exchange {
-    from: u16,
+    purpose: Purpose,
+    /// The leg that was asked.
     to: u16,
-    server: ServerHandle,
     client: ClientHandle,
-    /// CSeq number of the request as it came.
-    seq: u32,
-    /// And as it went on.
+    /// What it was asked, and under which CSeq number.
+    far: Far,
     far_seq: u32,
-    /// Where the offer of a re-INVITE is; none for other requests.
-    invite: Option<OfferIn>,
     /// The offer as it came: it holds only once it is answered (RFC 6141).
     offer: Box<[u8]>,
+    /// The offer as it went on.
+    told: Option<Arc<[u8]>>,
+}
+
+/// Why we ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The other side asked.
+    Passed(Asked),
+    /// To renew the session of the leg; with the Min-SE that a 422 named.
+    Renewal(Option<u32>),
+}
+
+/// A request of a peer that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    leg: u16,
+    server: ServerHandle,
+    /// Its CSeq number.
+    seq: u32,
+    near: Near,
+    session: Ask,
+}
+
+/// What the near side sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Near {
+    Invite,
+    Update,
+    Prack,
+    /// A request without an offer: INFO, MESSAGE.
+    Other,
+}
+
+/// What the far side is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    Invite(OfferIn),
+    Update,
+    Other,
 }
 
 /// Where the offer of an INVITE is.
@@ -176,9 +223,25 @@ impl Call {
     /// The other side of a conversation.
     fn other(&self, leg: u16) -> Option<u16> {
         match &self.phase {
-            Phase::Talking(talking) if leg == A => Some(talking.with),
-            Phase::Talking(talking) if leg == talking.with => Some(A),
+            Phase::Talking(talking) if leg == talking.pair.0 => Some(talking.pair.1),
+            Phase::Talking(talking) if leg == talking.pair.1 => Some(talking.pair.0),
             Phase::Talking(_) | Phase::Dialling(_) | Phase::Ended => None,
+        }
+    }
+
+    /// The two legs that are connected.
+    fn pair(&self) -> Option<(u16, u16)> {
+        match &self.phase {
+            Phase::Talking(talking) => Some(talking.pair),
+            Phase::Dialling(_) | Phase::Ended => None,
+        }
+    }
+
+    /// Whose side of the call a leg is on.
+    fn side_of(&self, leg: u16) -> EndedBy {
+        match self.leg(leg).side {
+            Side::A => EndedBy::Caller,
+            Side::B => EndedBy::Callee,
         }
     }
 

@@ -142,6 +142,7 @@ impl<'a> Compiler<'a> {
             max_redirections: spec.max_redirections,
             codecs: boxed(&spec.codecs),
             nat: spec.nat,
+            dialog: spec.dialog,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Routing: what was provisioned, compiled into one immutable snapshot.
 
 mod compile;
+mod dialog;
 mod identity;
 mod image;
 mod peer;
@@ -13,6 +14,7 @@ mod snapshot;
 mod terms;
 mod writing;
 
+pub use dialog::{DialogPolicy, Prack, Refresher, SHORTEST_SESSION, SessionTimerPolicy};
 pub(crate) use identity::{CallFacts, CallerSide, Identity};
 pub use peer::{LargeRequests, PeerHost, PeerSpec};
 pub use policy::{IdentityOverride, IdentityPolicy, IdentityRead, Presented, ShownName};

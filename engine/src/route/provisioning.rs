@@ -8,7 +8,7 @@ use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
 
 use super::peer::{LargeRequests, PeerSpec};
-use super::{IdentityOverride, IdentityPolicy, IdentityRead, RelationSpec};
+use super::{DialogPolicy, IdentityOverride, IdentityPolicy, IdentityRead, RelationSpec};
 
 /// The whole provisioning of a node.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +92,8 @@ pub struct TrunkSpec {
     pub nat: bool,
     /// Accounts, registration, health, redirections.
     pub relation: RelationSpec,
+    /// What its peers agree to within a dialog.
+    pub dialog: DialogPolicy,
 }
 
 /// Redirections after which a call is taken for a loop, unless its trunk says otherwise: Japanese
@@ -131,6 +133,7 @@ impl Default for TrunkSpec {
             codecs: Vec::new(),
             nat: false,
             relation: RelationSpec::default(),
+            dialog: DialogPolicy::default(),
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::secret::Secret;
 
 use super::compile::compile;
 use super::{
-    DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, PeerSpec, Provisioning,
-    Source, Strategy,
+    DialogPolicy, DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, PeerSpec,
+    Provisioning, Source, Strategy,
 };
 
 /// Position of a trunk in its snapshot.
@@ -73,6 +73,7 @@ pub(crate) struct Trunk {
     pub(crate) max_redirections: u8,
     pub(crate) codecs: Box<[Box<str>]>,
     pub(crate) nat: bool,
+    pub(crate) dialog: DialogPolicy,
 }
 
 /// A compiled DID.

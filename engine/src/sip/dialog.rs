@@ -104,6 +104,24 @@ impl Dialog {
             && self.remote_tag.as_deref().is_none_or(|tag| Some(tag) == from_tag)
     }
 
+    /// Another dialog of the same INVITE: a phone behind a fork (RFC 3261 12.1.2).
+    pub(crate) fn fork(&self) -> Dialog {
+        Dialog {
+            call_id: self.call_id.clone(),
+            local: self.local.clone(),
+            local_tag: self.local_tag.clone(),
+            remote: self.remote.clone(),
+            remote_tag: None,
+            local_seq: self.local_seq,
+            remote_seq: None,
+            target: self.target.clone(),
+            routes: Vec::new(),
+            flow: self.flow,
+            by_flow: self.by_flow,
+            style: self.style.clone(),
+        }
+    }
+
     /// Notes the CSeq of a request of the peer.
     pub(crate) fn order(&mut self, number: u32) -> Order {
         if self.remote_seq.is_some_and(|last| number <= last) {

@@ -122,6 +122,34 @@ pub struct Trunk {
     /// Follow its redirections (3xx), to numbers that it may carry and hosts that are its own.
     #[serde(default)]
     pub follow_redirects: bool,
+    /// Session timers (RFC 4028): notice a peer that has died without a word.
+    #[serde(default)]
+    pub session_timer: SessionTimer,
+    /// Reliable ringing (RFC 3262): `off`, `supported` (default), `required` of callees.
+    #[serde(default)]
+    pub prack: Option<String>,
+    /// REFER and Replaces from it are obeyed, within what the customer of the call may call.
+    #[serde(default)]
+    pub transfer: bool,
+}
+
+/// Session timers of a trunk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionTimer {
+    /// Offer them, and accept them when asked; default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The interval asked for, and the longest accepted: 90 to 86400 seconds; default 1800.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_expires_seconds: Option<u32>,
+    /// The shortest accepted, 90 seconds (default) or more; a shorter one is answered 422.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_se_seconds: Option<u32>,
+    /// Who renews where the peer leaves the choice: `negotiated` (default: the calling side),
+    /// `us`, `peer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresher: Option<String>,
 }
 
 /// Digits that a trunk adds to numbers or wants added: inwards before a number is read, outwards

@@ -1,6 +1,7 @@
 //! From stored documents to the engine's provisioning.
 
 pub(crate) mod convert;
+mod dialog;
 mod draft;
 mod fields;
 mod peers;

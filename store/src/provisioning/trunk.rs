@@ -7,6 +7,7 @@ use tensou_engine::route::{
 };
 
 use super::convert::{Converted, each, whole};
+use super::dialog;
 use super::fields::{Faults, unknown_word};
 use super::relation::relation;
 use super::{peers, profile};
@@ -66,6 +67,7 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<TrunkSpec> {
         faults.range("max_redirections", most, 1..=70);
     }
     let relation = relation(&mut faults, row);
+    let dialog = dialog::policy(&mut faults, row);
     let spec = TrunkSpec {
         id: row.id.clone(),
         enabled: row.enabled,
@@ -97,6 +99,7 @@ pub(crate) fn trunk(row: &Trunk) -> Converted<TrunkSpec> {
         codecs: row.codecs.clone().unwrap_or_default(),
         nat: row.nat,
         relation,
+        dialog,
     };
     whole(faults, spec)
 }

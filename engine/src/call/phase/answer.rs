@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::call::compose::{self, Answer, InDialog, SDP, answer, send, send_ack};
 use crate::call::leg::{Invite, PendingOk};
 use crate::call::record::Answered;
-use crate::call::{A, Call, LegState, Phase, Talking};
+use crate::call::{A, Ask, Call, LegState, Phase, Talking, session};
 use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
@@ -37,13 +37,25 @@ impl Call {
         }
         let winner =
             self.leg(leg).state == LegState::Calling && matches!(self.phase, Phase::Dialling(_));
+        if winner && self.hold_answer(leg, msg) {
+            return;
+        }
         core.io.disarm(self.leg_mut(leg).timer.take());
-        self.leg_mut(leg).dialog.complete(msg);
+        let early = self.adopt_early(leg, tag);
+        let seq = self.leg(leg).invite_seq;
+        let state = self.leg_mut(leg);
+        state.invite_sent = None;
+        state.dialog.complete(msg);
+        state.can.learn(msg);
         if winner {
-            self.connect(core, leg, msg);
+            let body = match (msg.body(), early) {
+                ([], Some(early)) => early,
+                (body, _) => body.into(),
+            };
+            self.connect(core, leg, msg, &body);
         } else {
             // A 200 that crossed our CANCEL: acknowledged and ended.
-            send_ack(core, &self.leg(leg).dialog, 1, None);
+            send_ack(core, &self.leg(leg).dialog, seq, None);
             if let Some(record) = &mut self.leg_mut(leg).record {
                 record.sip_status = 200;
             }
@@ -52,10 +64,11 @@ impl Call {
         self.settle(core);
     }
 
-    fn connect(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+    /// `body` is the callee's description, from its 2xx or from the answer before it.
+    fn connect(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, body: &[u8]) {
         let Phase::Dialling(dialling) = &self.phase else { return };
         let offer = dialling.offer.clone();
-        let sdp = match self.answer_for_caller(core, leg, msg, offer.as_deref()) {
+        let sdp = match self.answer_for_caller(core, leg, body, offer.as_deref()) {
             Ok(sdp) => sdp,
             Err(cause) => return self.refuse_answer(core, leg, cause),
         };
@@ -68,24 +81,39 @@ impl Call {
         }
         self.record.answered = Some(Answered { at: now.wall, mono: now.mono, leg });
         core.io.counters.calls_answered += 1;
+        let seq = self.leg(leg).invite_seq;
         if offer.is_some() {
-            send_ack(core, &self.leg(leg).dialog, 1, None);
+            send_ack(core, &self.leg(leg).dialog, seq, None);
         } else {
-            self.leg_mut(leg).owed_ack = Some(1);
+            self.leg_mut(leg).owed_ack = Some(seq);
         }
+        if let Some(terms) = session::agreed(msg) {
+            self.start_session(core, leg, terms);
+        }
+        let told = self.leg(leg).told.clone();
+        self.agree(leg, body.into(), told);
         for other in 1..self.legs.len() as u16 {
             if other != leg && self.leg(other).state == LegState::Calling {
                 self.cancel_leg(core, other, Cause::AnsweredElsewhere, CancelReason::Elsewhere);
             }
         }
-        self.phase = Phase::Talking(Talking { with: leg, exchanges: Vec::new() });
+        self.phase = Phase::Talking(Talking { pair: (A, leg) });
         core.io.disarm(self.leg_mut(A).timer.take());
         core.io.event(Event::CallAnswered { call: self.id, leg: LegNumber(leg), at: now.wall });
         let Invite::Received(server) = self.leg(A).invite else { return };
         let answer_to = offer.is_none().then_some(leg);
-        let seq = self.leg(A).dialog.remote_seq.unwrap_or(1);
-        self.leg_mut(A).state = LegState::Up;
-        self.send_ok(core, A, (server, seq), Some(&sdp), answer_to);
+        // RFC 3262 5: an answer that the caller has acknowledged is not given again.
+        let reliable = self.leg(A).reliable.as_ref();
+        let given = reliable.and_then(|reliable| reliable.answered.clone());
+        let again = given.as_ref().is_some_and(|given| **given == *sdp);
+        self.stop_progress(core, A);
+        let caller = self.leg_mut(A);
+        caller.state = LegState::Up;
+        let (seq, session) = (caller.invite_seq, caller.wish);
+        let described = std::mem::take(&mut self.leg_mut(A).described);
+        self.agree(A, described, Some(sdp.clone()));
+        let accepting = Accepting { server, seq, session, answer_to };
+        self.send_ok(core, A, accepting, (!again).then_some(&*sdp));
         self.watch_silence(core);
     }
 
@@ -94,10 +122,9 @@ impl Call {
         &mut self,
         core: &mut Core,
         leg: u16,
-        msg: &Message<'_>,
+        body: &[u8],
         offer: Option<&[u8]>,
     ) -> Result<Arc<[u8]>, Cause> {
-        let body = msg.body();
         if body.is_empty() {
             return Err(Cause::Protocol);
         }
@@ -114,7 +141,7 @@ impl Call {
     /// A callee answered with something that cannot be connected: it is ended, and the hunt
     /// goes on.
     fn refuse_answer(&mut self, core: &mut Core, leg: u16, cause: Cause) {
-        send_ack(core, &self.leg(leg).dialog, 1, None);
+        send_ack(core, &self.leg(leg).dialog, self.leg(leg).invite_seq, None);
         if let Some(record) = &mut self.leg_mut(leg).record {
             record.sip_status = cause.status();
             record.q850_cause = cause.q850();
@@ -133,15 +160,16 @@ impl Call {
         &mut self,
         core: &mut Core,
         leg: u16,
-        (server, seq): (ServerHandle, u32),
+        accepting: Accepting,
         sdp: Option<&[u8]>,
-        answer_to: Option<u16>,
     ) {
+        let Accepting { server, seq, session, answer_to } = accepting;
+        let lines = self.grant(core, leg, session);
         let dialog = &self.leg(leg).dialog;
         let ok = Answer {
             status: 200,
             tag: Some(&dialog.local_tag),
-            extra: b"",
+            extra: lines.as_bytes(),
             contact: Some(dialog.flow),
             content: sdp.map(|body| (SDP, body)),
         };
@@ -165,7 +193,7 @@ impl Call {
     pub(crate) fn resend_ok(&mut self, core: &mut Core, leg: u16) {
         let key = self.timer(CallTimer::ResendOk { leg });
         let Some(pending) = &mut self.leg_mut(leg).pending_ok else { return };
-        core.transactions.resend_success(&mut core.io, pending.server, &pending.bytes);
+        core.transactions.resend(&mut core.io, pending.server, &pending.bytes);
         pending.interval = (pending.interval * 2).min(T2);
         pending.resend = Some(core.io.arm(pending.interval, key));
     }
@@ -222,6 +250,10 @@ impl Call {
             let ack = send_ack(core, &self.leg(to).dialog, seq, Some((SDP, &sdp)));
             self.leg_mut(to).last_ack = Some((seq, ack));
         }
+        let told = self.leg(from).told.clone();
+        self.agree(from, body.into(), told);
+        let described = std::mem::take(&mut self.leg_mut(to).described);
+        self.agree(to, described, Some(sdp));
         self.watch_silence(core);
     }
 
@@ -254,26 +286,15 @@ impl Call {
     /// acknowledged each time, ended once.
     fn end_stray(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, tag: &str) {
         let known = self.leg(leg).strays.iter().any(|stray| **stray == *tag);
-        let own = &self.leg(leg).dialog;
-        let mut dialog = Dialog {
-            call_id: own.call_id.clone(),
-            local: own.local.clone(),
-            local_tag: own.local_tag.clone(),
-            remote: own.remote.clone(),
-            remote_tag: None,
-            local_seq: 1,
-            remote_seq: None,
-            target: own.target.clone(),
-            routes: Vec::new(),
-            flow: own.flow,
-            by_flow: own.by_flow,
-            style: own.style.clone(),
-        };
+        let mut dialog = self.leg(leg).dialog.fork();
         dialog.complete(msg);
-        send_ack(core, &dialog, 1, None);
+        let seq = msg.cseq().map_or(1, |cseq| cseq.number);
+        send_ack(core, &dialog, seq, None);
         if !known && self.leg(leg).strays.len() < MAX_STRAYS {
             self.leg_mut(leg).strays.push(tag.into());
-            let bye = InDialog { method: "BYE", seq: 2, extra: b"", content: None };
+            // Past anything that was sent in its early form: PRACK, UPDATE.
+            let seq = dialog.local_seq.max(seq) + MAX_EARLY_REQUESTS;
+            let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
             send(core, &dialog, &bye, None);
         }
     }
@@ -281,6 +302,7 @@ impl Call {
     /// Sends BYE on a leg whose 2xx was exchanged, or notes that it must wait for the ACK.
     pub(super) fn send_bye(&mut self, core: &mut Core, leg: u16, q850: u8) {
         self.leg_mut(leg).state = LegState::Leaving;
+        self.stop_session(core, leg);
         self.acknowledge_without_answer(core, leg);
         if self.leg(leg).pending_ok.is_some() {
             // RFC 3261 15: the callee's side must not send BYE before the ACK.
@@ -291,7 +313,8 @@ impl Call {
         let reason = compose::reason_line(q850);
         let owner = self.owner(leg);
         let bye = InDialog { method: "BYE", seq, extra: reason.as_bytes(), content: None };
-        send(core, &self.leg(leg).dialog, &bye, Some(owner));
+        let client = send(core, &self.leg(leg).dialog, &bye, Some(owner));
+        self.leg_mut(leg).bye = Some(client);
     }
 }
 
@@ -317,12 +340,28 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
     };
     dialog.complete(msg);
     send_ack(core, &dialog, cseq.number, None);
-    // A later INVITE is of a dialog that has had its BYE.
-    if cseq.number == 1 {
-        let bye = InDialog { method: "BYE", seq: 2, extra: b"", content: None };
+    // A later INVITE is of a dialog that has had its BYE. The second may be the first again, with
+    // a longer session timer.
+    if cseq.number <= 2 {
+        let seq = cseq.number + MAX_EARLY_REQUESTS;
+        let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
         send(core, &dialog, &bye, None);
     }
 }
 
+/// What a 2xx of ours to an INVITE needs to know of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepting {
+    pub(super) server: ServerHandle,
+    /// Its CSeq number.
+    pub(super) seq: u32,
+    /// What it asks of a session timer.
+    pub(super) session: Ask,
+    /// The leg whose ACK waits for the answer in this one's.
+    pub(super) answer_to: Option<u16>,
+}
+
+/// CSeq numbers left free for requests that an early dialog may have seen and that are forgotten.
+const MAX_EARLY_REQUESTS: u32 = 64;
 /// Phones behind one leg that may answer besides the first: a fork of more is an attack.
 const MAX_STRAYS: usize = 16;

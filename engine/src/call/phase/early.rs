@@ -1,8 +1,9 @@
 //! Before the answer: ringing, early media, and branches that fail.
 
-use crate::call::compose::{Answer, SDP, answer};
+use crate::call::compose::SDP;
 use crate::call::leg::Invite;
-use crate::call::{A, Call, LegState, Phase};
+use crate::call::reliable::Progress;
+use crate::call::{A, Call, LegState, Phase, session};
 use crate::cause::Cause;
 use crate::core::Core;
 use crate::event::Event;
@@ -12,6 +13,7 @@ use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
 
 use super::admit::REPEAT_RINGING;
+use super::prack::Heard;
 
 /// RFC 3261 9.1: how long a cancelled INVITE may stay without a final answer.
 const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(32);
@@ -40,14 +42,28 @@ impl Call {
             100 => {}
             101..=199 => self.on_ringing(core, leg, status, msg),
             200..=299 => self.on_answered(core, leg, msg),
+            422 if self.ask_longer(core, leg, msg) => {}
             _ => self.on_refused(core, leg, status, q850_of(msg)),
         }
+    }
+
+    /// RFC 4028 7.3: the session timer was too short for the callee; the same INVITE asks for a
+    /// longer one, once.
+    fn ask_longer(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) -> bool {
+        let again = self.leg(leg).invite_seq == 1 && self.leg(leg).state == LegState::Calling;
+        let policy = self.leg(leg).policy.session_timer;
+        let Some(min_se) = msg.leading_number(HeaderId::MinSe).filter(|_| again) else {
+            return false;
+        };
+        let lines = session::opening(&policy, Some(min_se));
+        self.invite_again(core, leg, &[HeaderId::SessionExpires, HeaderId::MinSe], &lines)
     }
 
     fn on_ringing(&mut self, core: &mut Core, leg: u16, status: u16, msg: &Message<'_>) {
         if self.leg(leg).state != LegState::Calling || !matches!(self.phase, Phase::Dialling(_)) {
             return;
         }
+        let Heard::New(early) = self.early_dialog(core, leg, msg) else { return };
         let now = core.io.now.wall;
         let audible = matches!(status, 180 | 183);
         if audible && !self.leg(leg).ringing {
@@ -62,40 +78,34 @@ impl Call {
         let has_sdp = !body.is_empty()
             && msg.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
         let Phase::Dialling(dialling) = &mut self.phase else { return };
-        let mine = has_sdp && dialling.offer.is_some() && *dialling.early.get_or_insert(leg) == leg;
+        // Of all callees, and of all phones behind one of them, one is heard.
+        let mine = has_sdp
+            && dialling.offer.is_some()
+            && *dialling.early.get_or_insert(leg) == leg
+            && *self.legs[usize::from(leg)].heard.get_or_insert(early.unwrap_or(0))
+                == early.unwrap_or(0);
+        let Phase::Dialling(dialling) = &self.phase else { return };
+        let extra = passed_progress(msg);
         if mine {
             if self.learn_remote(core, leg, body).is_ok()
                 && let Ok(sdp) = self.sdp_for(core, A, body, false)
             {
-                self.tell_ringing(core, status, Some(&sdp));
+                self.tell_progress(core, Progress { status, sdp: Some(sdp), extra });
             }
-        } else if audible && status == 180 && !dialling.told_ringing && dialling.early.is_none() {
-            self.tell_ringing(core, 180, None);
+        } else if status == 180 && dialling.progress.is_none() && dialling.early.is_none() {
+            self.tell_progress(core, Progress { status, sdp: None, extra });
         }
     }
 
-    /// Passes a provisional answer to the caller.
-    pub(super) fn tell_ringing(&mut self, core: &mut Core, status: u16, sdp: Option<&[u8]>) {
-        let Invite::Received(server) = self.leg(A).invite else { return };
-        if let Phase::Dialling(dialling) = &mut self.phase {
-            dialling.told_ringing = true;
-        }
-        let dialog = &self.leg(A).dialog;
-        let ringing = Answer {
-            status,
-            tag: Some(&dialog.local_tag),
-            extra: b"",
-            contact: Some(dialog.flow),
-            content: sdp.map(|body| (SDP, body)),
-        };
-        answer(core, server, &ringing);
-    }
-
-    /// Rings on: the caller hears of it every minute.
+    /// Rings on: the caller hears of it every minute (RFC 3261 13.3.1.1).
     pub(crate) fn repeat_ringing(&mut self, core: &mut Core) {
         let Phase::Dialling(dialling) = &self.phase else { return };
-        if dialling.told_ringing && dialling.early.is_none() {
-            self.tell_ringing(core, 180, None);
+        if let Some(mut progress) = dialling.progress.clone() {
+            if self.leg(A).reliable.is_some() {
+                // The description is agreed: RFC 3262 5 wants it once.
+                progress.sdp = None;
+            }
+            self.tell_progress(core, progress);
         }
         let timer = core.io.arm(REPEAT_RINGING, self.timer(CallTimer::RepeatRinging));
         self.leg_mut(A).timer = Some(timer);
@@ -117,6 +127,9 @@ impl Call {
         }
         self.leg_gone(core, leg);
         if was == LegState::Calling {
+            if let Phase::Dialling(dialling) = &mut self.phase {
+                dialling.given = q850;
+            }
             core.io.event(Event::LegEnded {
                 call: self.id,
                 leg: LegNumber(leg),
@@ -156,7 +169,10 @@ impl Call {
 
     /// A callee has rung for its time.
     pub(crate) fn ring_over(&mut self, core: &mut Core, leg: u16) {
-        if self.leg(leg).state != LegState::Calling || leg == A {
+        let held = matches!(&self.phase, Phase::Dialling(dialling)
+            if dialling.held.iter().any(|(answered, _)| *answered == leg));
+        // One that has answered and waits for the caller's PRACK rings no more.
+        if self.leg(leg).state != LegState::Calling || leg == A || held {
             return;
         }
         self.leg_mut(leg).timer = None;
@@ -213,14 +229,27 @@ impl Call {
 
     /// A leg is over: its channel and timer go back.
     pub(super) fn leg_gone(&mut self, core: &mut Core, leg: u16) {
+        self.stop_session(core, leg);
+        self.stop_progress(core, leg);
         let leg = self.leg_mut(leg);
         leg.state = LegState::Gone;
+        leg.invite_sent = None;
+        leg.early = Vec::new();
         let (timer, channel) = (leg.timer.take(), leg.channel.take());
         core.io.disarm(timer);
         if let Some(channel) = channel {
             core.usage.release(channel);
         }
     }
+}
+
+/// What passes to the caller with a provisional answer: who may send early media (RFC 5009).
+fn passed_progress(msg: &Message<'_>) -> Box<[u8]> {
+    let mut lines = Vec::new();
+    for header in msg.fields(HeaderId::PEarlyMedia).take(1) {
+        header.write_to(&mut lines);
+    }
+    lines.into()
 }
 
 /// The Q.850 cause in a Reason header (RFC 3326, RFC 6432).

@@ -1,163 +1,84 @@
-//! Requests passed across the call while both sides talk: re-INVITE (hold, codec change, fax),
-//! and requests that mean something to the far end only.
+//! Requests of ours within the dialogs of a call, and their answers: what one side asks of the
+//! other, and what we ask for ourselves.
 
-use crate::call::compose::{Answer, InDialog, SDP, answer, send, send_ack};
-use crate::call::{A, Call, Exchange, LegState, MAX_EXCHANGES, OfferIn, Phase};
+use std::sync::Arc;
+
+use crate::call::compose::{Answer, SDP, answer, send_ack};
+use crate::call::{Asked, Call, Exchange, Far, Near, OfferIn, Purpose, session};
 use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
-use crate::sip::syntax::{Message, Method};
-use crate::sip::transaction::{ClientHandle, ServerHandle};
+use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::transaction::ClientHandle;
 
-/// RFC 3261 14.2: a second INVITE before the first is answered may come again after a random
-/// time of 0 to 10 seconds.
-const RETRY_AFTER_MAX: u64 = 11;
+use super::answer::Accepting;
+
+/// Why a new offer of a side cannot be taken now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conflict {
+    /// Its own last offer is not answered yet (RFC 3261 14.2, RFC 3311 5.2).
+    Own,
+    /// It has not answered ours (RFC 3261 14.1, RFC 3311 5.2).
+    Crossing,
+}
+
+impl Exchange {
+    /// Whether an offer is under way by it.
+    fn offers(&self) -> bool {
+        matches!(self.far, Far::Invite(_)) || !self.offer.is_empty()
+    }
+}
 
 impl Call {
+    /// What stands against an offer of `leg`, or to it.
+    pub(super) fn conflict(&self, leg: u16) -> Option<Conflict> {
+        for exchange in self.exchanges.iter().filter(|exchange| exchange.offers()) {
+            match exchange.purpose {
+                Purpose::Passed(asked) if asked.leg == leg => return Some(Conflict::Own),
+                _ if exchange.to == leg => return Some(Conflict::Crossing),
+                Purpose::Passed(_) | Purpose::Renewal(_) => {}
+            }
+        }
+        let leg = self.leg(leg);
+        (leg.pending_ok.is_some() || leg.owed_ack.is_some()).then_some(Conflict::Crossing)
+    }
+
+    /// Takes note of a request that went out.
+    pub(super) fn remember(&mut self, core: &Core, exchange: Exchange) {
+        if let Purpose::Passed(asked) = exchange.purpose {
+            let served = &mut self.leg_mut(asked.leg).served;
+            served.retain(|server| core.transactions.serves(*server));
+            served.push(asked.server);
+        }
+        let asked = &mut self.leg_mut(exchange.to).asked;
+        asked.retain(|client| core.transactions.asks(*client));
+        asked.push(exchange.client);
+        self.exchanges.push(exchange);
+    }
+
+    fn forget(&mut self, at: usize) -> Exchange {
+        let exchange = self.exchanges.remove(at);
+        // The transactions of both have changed.
+        self.leg_mut(exchange.to);
+        if let Purpose::Passed(asked) = exchange.purpose {
+            self.leg_mut(asked.leg);
+        }
+        exchange
+    }
+
+    /// Both sides of a dialog have agreed on these descriptions: its peer's, and ours to it.
+    pub(super) fn agree(&mut self, leg: u16, described: Box<[u8]>, told: Option<Arc<[u8]>>) {
+        self.unsaved.agreed(leg);
+        let leg = self.leg_mut(leg);
+        (leg.described, leg.told) = (described, told);
+    }
+
     /// The position of the exchange that `client` serves.
     pub(super) fn exchange_of(&self, client: ClientHandle) -> Option<usize> {
-        match &self.phase {
-            Phase::Talking(talking) => {
-                talking.exchanges.iter().position(|exchange| exchange.client == client)
-            }
-            Phase::Dialling(_) | Phase::Ended => None,
-        }
+        self.exchanges.iter().position(|exchange| exchange.client == client)
     }
 
-    /// A re-INVITE: passed across when nothing else is going on.
-    pub(super) fn on_reinvite(
-        &mut self,
-        core: &mut Core,
-        leg: u16,
-        (server, seq): (ServerHandle, u32),
-        msg: &Message<'_>,
-    ) {
-        let up = self.leg(leg).state == LegState::Up;
-        let (Some(to), Phase::Talking(talking)) = (self.other(leg), &self.phase) else {
-            return self.refuse(core, leg, server, if up { 491 } else { 481 }, b"");
-        };
-        let mut invites = talking.exchanges.iter().filter(|exchange| exchange.invite.is_some());
-        match invites.next() {
-            // RFC 3261 14.2: one of its own is pending.
-            Some(exchange) if exchange.from == leg => {
-                let seconds = core.io.rng.below(RETRY_AFTER_MAX);
-                let extra = format!("Retry-After: {seconds}\r\n");
-                return self.refuse(core, leg, server, 500, extra.as_bytes());
-            }
-            // RFC 3261 14.1: both sides asked at once.
-            Some(_) => return self.refuse(core, leg, server, 491, b""),
-            None => {}
-        }
-        let unsettled =
-            |at: u16| self.leg(at).pending_ok.is_some() || self.leg(at).owed_ack.is_some();
-        if unsettled(leg) || unsettled(to) {
-            return self.refuse(core, leg, server, 491, b"");
-        }
-        let offer = msg.body();
-        let sdp_or_none = offer.is_empty()
-            || msg.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
-        if !sdp_or_none {
-            let extra = b"Accept: application/sdp\r\n";
-            return self.refuse(core, leg, server, 415, extra);
-        }
-        let rewritten = match offer.is_empty() {
-            true => Ok(None),
-            false => self.sdp_for(core, to, offer, true).map(Some),
-        };
-        let Ok(body) = rewritten else {
-            return self.refuse(core, leg, server, 488, b"");
-        };
-        self.leg_mut(leg).dialog.refresh_target(msg);
-        // RFC 3261 17.2.1, as for the first INVITE.
-        answer(core, server, &Answer::plain(100, None));
-        let far_seq = self.leg_mut(to).dialog.next_seq();
-        let content = body.as_deref().map(|body| (SDP, body));
-        let request = InDialog { method: "INVITE", seq: far_seq, extra: b"", content };
-        let owner = self.owner(to);
-        let client = send(core, &self.leg(to).dialog, &request, Some(owner));
-        let invite = if body.is_some() { OfferIn::Request } else { OfferIn::Answer };
-        self.remember(Exchange {
-            from: leg,
-            to,
-            server,
-            client,
-            seq,
-            far_seq,
-            invite: Some(invite),
-            offer: offer.into(),
-        });
-    }
-
-    /// INFO, MESSAGE and UPDATE: the far end's business.
-    pub(super) fn pass_request(
-        &mut self,
-        core: &mut Core,
-        leg: u16,
-        server: ServerHandle,
-        msg: &Message<'_>,
-        method: Method<'_>,
-    ) {
-        let up = self.leg(leg).state == LegState::Up;
-        let (Some(to), Phase::Talking(talking)) = (self.other(leg), &self.phase) else {
-            // Nobody to pass it to yet: RFC 3311 5.2 asks for 500 with Retry-After, and RFC
-            // 6086 4.2.2 lets an INFO be refused.
-            let extra: &[u8] = if up { b"Retry-After: 1\r\n" } else { b"" };
-            return self.refuse(core, leg, server, 500, extra);
-        };
-        let offers = method == Method::Update && !msg.body().is_empty();
-        let glare = talking.exchanges.iter().any(|exchange| exchange.invite.is_some());
-        if talking.exchanges.len() >= MAX_EXCHANGES || (offers && glare) {
-            return self.refuse(core, leg, server, 491, b"");
-        }
-        let kind = msg.content_type().map(str::to_owned);
-        let rewritten = match offers {
-            true => self.sdp_for(core, to, msg.body(), true).map(|sdp| Some(sdp.to_vec())),
-            false => Ok((!msg.body().is_empty()).then(|| msg.body().to_vec())),
-        };
-        let Ok(body) = rewritten else { return self.refuse(core, leg, server, 488, b"") };
-        if method == Method::Update {
-            self.leg_mut(leg).dialog.refresh_target(msg);
-        }
-        let far_seq = self.leg_mut(to).dialog.next_seq();
-        let content = match (&kind, &body) {
-            (Some(kind), Some(body)) => Some((kind.as_str(), body.as_slice())),
-            (None, _) | (_, None) => None,
-        };
-        let request = InDialog { method: method.as_str(), seq: far_seq, extra: b"", content };
-        let owner = self.owner(to);
-        let client = send(core, &self.leg(to).dialog, &request, Some(owner));
-        let offer = if offers { msg.body() } else { b"" };
-        self.remember(Exchange {
-            from: leg,
-            to,
-            server,
-            client,
-            seq: 0,
-            far_seq,
-            invite: None,
-            offer: offer.into(),
-        });
-    }
-
-    fn remember(&mut self, exchange: Exchange) {
-        self.leg_mut(exchange.from).served.push(exchange.server);
-        self.leg_mut(exchange.to).asked.push(exchange.client);
-        if let Phase::Talking(talking) = &mut self.phase {
-            talking.exchanges.push(exchange);
-        }
-    }
-
-    fn forget(&mut self, at: usize) -> Option<Exchange> {
-        self.touch();
-        match &mut self.phase {
-            Phase::Talking(talking) if at < talking.exchanges.len() => {
-                Some(talking.exchanges.remove(at))
-            }
-            Phase::Talking(_) | Phase::Dialling(_) | Phase::Ended => None,
-        }
-    }
-
-    /// The far end's answer to a request that was passed to it.
+    /// The answer to a request of ours.
     pub(super) fn on_exchange_answer(
         &mut self,
         core: &mut Core,
@@ -168,18 +89,18 @@ impl Call {
         if status < 200 {
             return;
         }
-        let Some(exchange) = self.forget(at) else { return };
-        // Their transactions have changed.
-        self.leg_mut(exchange.from);
-        self.leg_mut(exchange.to);
-        match exchange.invite {
-            Some(offer) if status < 300 => self.on_reinvite_ok(core, &exchange, offer, msg),
-            Some(_) => self.exchange_refused(core, &exchange, status),
-            None => self.on_passed_answer(core, &exchange, status, msg),
+        let exchange = self.forget(at);
+        self.leg_mut(exchange.to).can.learn(msg);
+        match status {
+            200..=299 => self.on_exchange_ok(core, exchange, msg),
+            _ => {
+                let min_se = msg.leading_number(HeaderId::MinSe);
+                self.on_exchange_refused(core, &exchange, status, min_se);
+            }
         }
     }
 
-    /// No answer came to a request that was passed across.
+    /// No answer came to a request of ours.
     pub(crate) fn exchange_failed(
         &mut self,
         core: &mut Core,
@@ -187,91 +108,136 @@ impl Call {
         status: u16,
     ) -> bool {
         let Some(at) = self.exchange_of(client) else { return false };
-        let Some(exchange) = self.forget(at) else { return false };
-        self.exchange_refused(core, &exchange, status);
+        let exchange = self.forget(at);
+        self.on_exchange_refused(core, &exchange, status, None);
         true
     }
 
-    fn exchange_refused(&mut self, core: &mut Core, exchange: &Exchange, status: u16) {
-        self.refuse(core, exchange.from, exchange.server, status, b"");
-        // RFC 3261 12.2.1.2 and 14.1: the far dialog is gone; other failures change nothing.
-        if matches!(status, 408 | 481) {
-            let by = if exchange.to == A { EndedBy::Caller } else { EndedBy::Callee };
-            self.end(core, Cause::Timeout, by, None);
-        }
-    }
-
-    fn on_reinvite_ok(
-        &mut self,
-        core: &mut Core,
-        exchange: &Exchange,
-        offer_in: OfferIn,
-        msg: &Message<'_>,
-    ) {
-        let (from, to) = (exchange.from, exchange.to);
-        self.leg_mut(to).dialog.refresh_target(msg);
-        let body = msg.body();
-        let described = !body.is_empty() && self.learn_remote(core, to, body).is_ok();
-        let sdp = described.then(|| self.sdp_for(core, from, body, true).ok()).flatten();
-        match offer_in {
-            OfferIn::Request => {
-                send_ack(core, &self.leg(to).dialog, exchange.far_seq, None);
-            }
-            OfferIn::Answer => self.leg_mut(to).owed_ack = Some(exchange.far_seq),
-        }
-        let Some(sdp) = sdp else {
-            // The far end agreed to nothing that can be relayed: it is out of step with the
-            // near end for good.
-            self.refuse(core, from, exchange.server, 488, b"");
-            return self.end(core, Cause::NoCodec, EndedBy::System, None);
-        };
-        let answer_to = match offer_in {
-            OfferIn::Request => {
-                if self.learn_remote(core, from, &exchange.offer).is_err() {
-                    self.refuse(core, from, exchange.server, 488, b"");
-                    return self.end(core, Cause::NoCodec, EndedBy::System, None);
-                }
-                None
-            }
-            OfferIn::Answer => Some(to),
-        };
-        self.send_ok(core, from, (exchange.server, exchange.seq), Some(&sdp), answer_to);
-        self.watch_silence(core);
-    }
-
-    fn on_passed_answer(
+    fn on_exchange_refused(
         &mut self,
         core: &mut Core,
         exchange: &Exchange,
         status: u16,
+        min_se: Option<u32>,
+    ) {
+        match exchange.purpose {
+            Purpose::Passed(asked) => {
+                // 491 too: it is the near end's request, which comes again by itself.
+                let status = match (asked.near, status) {
+                    // RFC 4028: our interval with the far end is no matter of the near one.
+                    (_, 422) => 500,
+                    (_, status) => status,
+                };
+                self.refuse(core, asked.leg, asked.server, status, b"");
+            }
+            Purpose::Renewal(_) => self.on_renewal_refused(core, exchange, status, min_se),
+        }
+        // RFC 3261 12.2.1.2 and 14.1: the far dialog is gone; other failures change nothing.
+        if matches!(status, 408 | 481) {
+            let (cause, by) = match exchange.purpose {
+                Purpose::Passed(_) => (Cause::Timeout, self.side_of(exchange.to)),
+                Purpose::Renewal(_) => (Cause::SessionExpired, EndedBy::System),
+            };
+            self.end(core, cause, by, None);
+        }
+    }
+
+    fn on_exchange_ok(&mut self, core: &mut Core, exchange: Exchange, msg: &Message<'_>) {
+        let to = exchange.to;
+        self.leg_mut(to).speaking_mut().refresh_target(msg);
+        if self.leg(to).session.is_some() && exchange.far != Far::Other {
+            match session::agreed(msg) {
+                Some(terms) => self.start_session(core, to, terms),
+                None => self.stop_session(core, to),
+            }
+        }
+        match exchange.far {
+            Far::Invite(OfferIn::Request) => {
+                send_ack(core, &self.leg(to).dialog, exchange.far_seq, None);
+            }
+            Far::Invite(OfferIn::Answer) => self.leg_mut(to).owed_ack = Some(exchange.far_seq),
+            Far::Update | Far::Other => {}
+        }
+        match exchange.purpose {
+            Purpose::Renewal(_) => self.on_renewed(core, to, msg),
+            Purpose::Passed(asked) if exchange.far == Far::Other => {
+                self.pass_plain_answer(core, asked, msg);
+            }
+            Purpose::Passed(asked) => self.pass_agreement(core, asked, exchange, msg),
+        }
+        self.watch_silence(core);
+    }
+
+    /// The far end agreed to an offer, or made one: the near end is told.
+    fn pass_agreement(
+        &mut self,
+        core: &mut Core,
+        asked: Asked,
+        exchange: Exchange,
         msg: &Message<'_>,
     ) {
+        let (from, to) = (asked.leg, exchange.to);
         let body = msg.body();
-        let kind = msg.content_type().unwrap_or_default().to_owned();
-        let described = kind.eq_ignore_ascii_case(SDP) && !body.is_empty();
-        let body = if described && !exchange.offer.is_empty() && status < 300 {
-            let learned = self
-                .learn_remote(core, exchange.from, &exchange.offer)
-                .and_then(|()| self.learn_remote(core, exchange.to, body));
-            match learned.and_then(|()| self.sdp_for(core, exchange.from, body, true)) {
-                Ok(sdp) => sdp.to_vec(),
-                Err(cause) => {
-                    self.refuse(core, exchange.from, exchange.server, 488, b"");
-                    return self.end(core, cause, EndedBy::System, None);
-                }
+        let described = !body.is_empty() && self.learn_remote(core, to, body).is_ok();
+        let sdp = described.then(|| self.sdp_for(core, from, body, true).ok()).flatten();
+        let taken =
+            exchange.offer.is_empty() || self.learn_remote(core, from, &exchange.offer).is_ok();
+        let Some(sdp) = sdp.filter(|_| taken) else {
+            // The far end agreed to nothing that can be relayed: it is out of step with the
+            // near end for good.
+            self.refuse(core, from, asked.server, 488, b"");
+            return self.end(core, Cause::NoCodec, EndedBy::System, None);
+        };
+        let (near, far) = (self.leg(from).described.clone(), self.leg(to).told.clone());
+        let (answer_to, near, far) = match exchange.far {
+            Far::Invite(OfferIn::Answer) => (Some(to), near, far),
+            Far::Invite(OfferIn::Request) | Far::Update | Far::Other => {
+                (None, exchange.offer, exchange.told)
             }
-        } else {
-            body.to_vec()
         };
-        let dialog = &self.leg(exchange.from).dialog;
-        let passed = Answer {
-            status,
+        self.agree(to, body.into(), far);
+        self.agree(from, near, Some(sdp.clone()));
+        match asked.near {
+            Near::Invite => {
+                let Asked { server, seq, session, .. } = asked;
+                let accepting = Accepting { server, seq, session, answer_to };
+                self.send_ok(core, from, accepting, Some(&sdp));
+            }
+            Near::Update | Near::Prack | Near::Other => {
+                self.accept_plainly(core, asked, Some(&sdp))
+            }
+        }
+    }
+
+    /// 200 to a request that is no INVITE.
+    pub(super) fn accept_plainly(&mut self, core: &mut Core, asked: Asked, sdp: Option<&[u8]>) {
+        let update = asked.near == Near::Update;
+        let lines = match update {
+            true => self.grant(core, asked.leg, asked.session),
+            false => String::new(),
+        };
+        let dialog = &self.leg(asked.leg).dialog;
+        let ok = Answer {
+            status: 200,
             tag: Some(&dialog.local_tag),
-            extra: b"",
-            contact: (!exchange.offer.is_empty()).then_some(dialog.flow),
-            content: (!body.is_empty() && !kind.is_empty()).then_some((&*kind, &*body)),
+            extra: lines.as_bytes(),
+            contact: update.then_some(dialog.flow),
+            content: sdp.map(|body| (SDP, body)),
         };
-        answer(core, exchange.server, &passed);
-        self.watch_silence(core);
+        answer(core, asked.server, &ok);
+    }
+
+    /// The answer to INFO or MESSAGE.
+    fn pass_plain_answer(&mut self, core: &mut Core, asked: Asked, msg: &Message<'_>) {
+        let kind = msg.content_type().unwrap_or_default();
+        let body = msg.body();
+        let passed = Answer {
+            status: msg.status().unwrap_or(200),
+            tag: Some(&self.leg(asked.leg).dialog.local_tag),
+            extra: b"",
+            contact: None,
+            content: (!body.is_empty() && !kind.is_empty()).then_some((kind, body)),
+        };
+        answer(core, asked.server, &passed);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::call::compose::{Answer, answer, reason_line};
 use crate::call::leg::Invite;
 use crate::call::record::EndNote;
-use crate::call::{A, Call, LegState, Phase};
+use crate::call::{A, Call, Far, LegState, Phase, Purpose};
 use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
@@ -14,6 +14,8 @@ use crate::media::{SessionId, SideCounters};
 use crate::sip::syntax::Message;
 use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
+
+use super::early::q850_of;
 
 /// How long a record waits for the last answers of cancelled legs.
 pub(super) const RECORD_PATIENCE: Duration = Duration::from_secs(4);
@@ -39,24 +41,37 @@ impl Call {
         }
         let status = status.unwrap_or_else(|| self.status_for(cause));
         let q850 = q850.unwrap_or_else(|| cause.q850());
-        if let Phase::Talking(talking) = &self.phase {
-            let exchanges = talking.exchanges.clone();
-            for exchange in exchanges {
-                // RFC 3261 15.1.2: requests pending when the dialog ends get 487.
-                let tag = self.leg(exchange.from).dialog.local_tag.clone();
-                answer(core, exchange.server, &Answer::plain(487, Some(&tag)));
-                if exchange.invite.is_some() {
-                    core.transactions.let_go(&mut core.io, exchange.client);
-                }
+        for exchange in std::mem::take(&mut self.exchanges) {
+            // RFC 3261 15.1.2: requests pending when the dialog ends get 487.
+            if let Purpose::Passed(asked) = exchange.purpose {
+                self.refuse(core, asked.leg, asked.server, 487, b"");
+            }
+            if matches!(exchange.far, Far::Invite(_)) {
+                core.transactions.let_go(&mut core.io, exchange.client);
             }
         }
         self.touch();
+        let held = match &mut self.phase {
+            Phase::Dialling(dialling) => std::mem::take(&mut dialling.held),
+            Phase::Talking(_) | Phase::Ended => Vec::new(),
+        };
         self.phase = Phase::Ended;
+        for (leg, bytes) in held {
+            // It had answered and waited for the caller's PRACK: acknowledged and ended.
+            if let Ok(msg) = Message::parse_datagram(&bytes) {
+                self.on_answered(core, leg, &msg);
+            }
+        }
         self.end_caller(core, status, q850);
+        let reason = match (cause, q850) {
+            // Nothing but that the caller gave up.
+            (Cause::Cancelled, 16) => CancelReason::Caller,
+            (_, q850) => CancelReason::Q850(q850),
+        };
         for leg in 1..self.legs.len() as u16 {
             match self.leg(leg).state {
                 LegState::Calling => {
-                    self.cancel_leg(core, leg, cause, CancelReason::Caller);
+                    self.cancel_leg(core, leg, cause, reason);
                 }
                 LegState::Up => self.send_bye(core, leg, q850),
                 LegState::Cancelling | LegState::Leaving | LegState::Gone => {}
@@ -147,10 +162,10 @@ impl Call {
         self.end(core, Cause::MediaTimeout, EndedBy::System, None);
     }
 
-    /// The caller cancelled (RFC 3261 9.2).
-    pub(crate) fn cancelled(&mut self, core: &mut Core) {
+    /// The caller cancelled (RFC 3261 9.2), with the cause that its network gives (RFC 3326).
+    pub(crate) fn cancelled(&mut self, core: &mut Core, msg: &Message<'_>) {
         if self.leg(A).state == LegState::Calling {
-            self.end(core, Cause::Cancelled, EndedBy::Caller, None);
+            self.end_as(core, Cause::Cancelled, EndedBy::Caller, (None, q850_of(msg)));
         }
     }
 
@@ -169,7 +184,7 @@ impl Call {
         self.heard();
         match self.exchange_of(client) {
             Some(at) => self.on_exchange_answer(core, at, status, msg),
-            None => self.bye_answered(core, leg),
+            None => self.bye_answered(core, leg, client),
         }
     }
 
@@ -189,7 +204,7 @@ impl Call {
                 self.on_refused(core, leg, status, None);
             }
         } else {
-            self.bye_answered(core, leg);
+            self.bye_answered(core, leg, client);
         }
     }
 
@@ -199,8 +214,8 @@ impl Call {
     }
 
     /// Our BYE on `leg` was answered, or never will be.
-    fn bye_answered(&mut self, core: &mut Core, leg: u16) {
-        if self.leg(leg).state == LegState::Leaving {
+    fn bye_answered(&mut self, core: &mut Core, leg: u16, client: ClientHandle) {
+        if self.leg(leg).state == LegState::Leaving && self.leg(leg).bye == Some(client) {
             self.leg_gone(core, leg);
         }
     }

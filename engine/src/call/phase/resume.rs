@@ -49,7 +49,7 @@ impl Call {
             Phase::Dialling(_) => self.resume_dialling(core),
             Phase::Talking(talking) => {
                 self.record.unheard = Some(alive);
-                for leg in [A, talking.with] {
+                for leg in [talking.pair.0, talking.pair.1] {
                     let after = PROBE.0 + core.io.rng.duration_below(PROBE.1);
                     core.io.arm(after, self.timer(CallTimer::Probe { leg }));
                 }
@@ -89,8 +89,13 @@ impl Call {
         let Phase::Dialling(dialling) = &mut self.phase else { return };
         let waiting = std::mem::take(&mut dialling.resolving);
         let (silent, step) = (dialling.early.is_none(), dialling.hunt.step());
-        if dialling.told_ringing && silent {
-            self.tell_ringing(core, 180, None);
+        let told = dialling.progress.clone().filter(|_| silent);
+        let reliable = self.leg(A).reliable.as_ref();
+        // A reliable answer that waits for its PRACK is resent by itself.
+        if let Some(progress) = told
+            && reliable.is_none_or(|reliable| reliable.waiting.is_none())
+        {
+            self.tell_progress(core, progress);
         }
         for (_, of, branch) in waiting {
             if usize::from(of) == step

@@ -1,7 +1,7 @@
 //! Requests within the dialogs of a call.
 
 use crate::call::compose::{Answer, answer};
-use crate::call::{A, Call, LegState, allow};
+use crate::call::{A, Call, LegState, allow, supported};
 use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
@@ -19,17 +19,29 @@ impl Call {
         self.heard();
         let owner = self.owner(leg);
         let Ok(server) = core.transactions.accept(msg, flow, Some(owner)) else { return };
-        if self.leg_mut(leg).dialog.order(cseq.number) == Order::Old {
+        let from_tag = msg.from().ok().and_then(|from| from.tag());
+        self.leg_mut(leg).can.learn(msg);
+        if self.leg_mut(leg).dialog_of(from_tag).order(cseq.number) == Order::Old {
             // RFC 3261 12.2.2: out of order.
             return self.refuse(core, leg, server, 500, b"");
         }
         match cseq.method {
             Method::Bye => self.on_bye(core, leg, server, msg),
             Method::Invite => self.on_reinvite(core, leg, (server, cseq.number), msg),
-            Method::Info | Method::Message | Method::Update => {
-                self.pass_request(core, leg, server, msg, cseq.method);
+            Method::Update => self.on_update(core, leg, (server, cseq.number), msg),
+            Method::Prack => self.on_prack(core, leg, (server, cseq.number), msg),
+            Method::Info | Method::Message => {
+                self.pass_request(core, leg, (server, cseq.number), msg, cseq.method);
             }
-            Method::Options => self.refuse(core, leg, server, 200, b""),
+            Method::Options => {
+                // RFC 3261 11.2.
+                let mut extra = b"Accept: application/sdp\r\n".to_vec();
+                allow(&mut extra);
+                supported(&mut extra);
+                self.refuse(core, leg, server, 200, &extra);
+            }
+            // RFC 6665 4.1.3: there is no subscription of ours that it could be of.
+            Method::Notify => self.refuse(core, leg, server, 481, b""),
             _ => {
                 let mut extra = Vec::new();
                 allow(&mut extra);
@@ -66,7 +78,7 @@ impl Call {
                 let connected = self.other(leg).is_some();
                 self.leg_gone(core, leg);
                 if connected {
-                    let by = if leg == A { EndedBy::Caller } else { EndedBy::Callee };
+                    let by = self.side_of(leg);
                     self.end_as(core, Cause::NormalClearing, by, (None, q850));
                 }
             }

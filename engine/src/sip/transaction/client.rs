@@ -156,6 +156,16 @@ impl Transactions {
         if deliver { owner } else { None }
     }
 
+    /// A request of ours that has no final answer yet, as it went out.
+    pub(crate) fn sent(&self, at: ClientHandle) -> Option<std::sync::Arc<[u8]>> {
+        self.clients.get(at).and_then(|client| client.request.clone())
+    }
+
+    /// Whether this transaction still exists.
+    pub(crate) fn asks(&self, at: ClientHandle) -> bool {
+        self.clients.get(at).is_some()
+    }
+
     /// Where the request of a transaction went.
     pub(crate) fn flow_of(&self, at: ClientHandle) -> Option<Flow> {
         self.clients.get(at).map(|client| client.flow)

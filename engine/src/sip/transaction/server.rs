@@ -93,6 +93,11 @@ impl Transactions {
         }
     }
 
+    /// Whether this transaction still exists.
+    pub(crate) fn serves(&self, at: ServerHandle) -> bool {
+        self.servers.get(at).is_some()
+    }
+
     /// Names the call an INVITE has become.
     pub(crate) fn adopt(&mut self, handle: ServerHandle, owner: Owner) {
         if let Some(server) = self.servers.get_mut(handle) {
@@ -148,8 +153,9 @@ impl Transactions {
         Some(bytes)
     }
 
-    /// Sends a 2xx to INVITE again; it is the call that knows when (RFC 6026 7.1).
-    pub(crate) fn resend_success(&self, io: &mut Io, handle: ServerHandle, bytes: &Arc<[u8]>) {
+    /// Sends an answer to INVITE again, where it is the call that knows when: a 2xx (RFC 6026
+    /// 7.1), a reliable provisional one (RFC 3262 3).
+    pub(crate) fn resend(&self, io: &mut Io, handle: ServerHandle, bytes: &Arc<[u8]>) {
         if let Some(server) = self.servers.get(handle) {
             io.retransmit(server.flow, bytes.clone());
         }

@@ -12,14 +12,14 @@ use crate::call::compose::{Answer, answer, passed_headers};
 use crate::call::image::Unsaved;
 use crate::call::leg::Invite;
 use crate::call::record::{Record, new_id};
-use crate::call::{A, Call, CallHandle, Dialling, Leg, Media, Phase, Source, compose};
+use crate::call::{A, Ask, Call, CallHandle, Dialling, Leg, Media, Phase, Source, compose};
 use crate::cause::Cause;
 use crate::cdr::{Direction, EndedBy};
 use crate::core::Core;
 use crate::event::{CallStarted, Event};
 use crate::hunt::Hunt;
 use crate::input::Flow;
-use crate::route::{DiversionReason, Step};
+use crate::route::{DialogPolicy, DiversionReason, Step};
 use crate::sdp::Sdp;
 use crate::sip::dialog::{Dialog, SessionIds, Style, record_routes};
 use crate::sip::syntax::{HeaderId, Message};
@@ -61,12 +61,18 @@ impl Begin<'_, '_> {
         let routing = core.routing.clone();
         let calling = self.caller(core);
         let record = Box::new(Record::begin(core.io.now.wall, calling.caller));
-        let nat = match self.source {
-            Source::Trunk(trunk) => routing.snapshot.trunk(trunk).nat,
-            Source::Extension(_) => true,
+        let (nat, kept) = match self.source {
+            Source::Trunk(at) => {
+                let trunk = routing.snapshot.trunk(at);
+                (trunk.nat, trunk.dialog)
+            }
+            Source::Extension(_) => (true, DialogPolicy::default()),
         };
         let origin_id = core.io.rng.next_u64() >> 1;
-        let mut leg = Leg::new(dialog, Invite::Received(self.server), origin_id, nat);
+        let mut leg = Leg::new(dialog, Invite::Received(self.server), origin_id, nat, kept);
+        leg.invite_seq = self.msg.cseq().ok()?.number;
+        leg.wish = Ask::of(self.msg);
+        leg.can.learn(self.msg);
         if let Source::Trunk(trunk) = self.source {
             leg.trunk = Some(trunk);
         }
@@ -81,7 +87,9 @@ impl Begin<'_, '_> {
             reason: DiversionReason::Unconditional,
             best: None,
             early: None,
-            told_ringing: false,
+            progress: None,
+            held: Vec::new(),
+            given: None,
             resolving: Vec::new(),
             launches: Vec::new(),
         };
@@ -94,6 +102,7 @@ impl Begin<'_, '_> {
             phase: Phase::Dialling(Box::new(dialling)),
             media: None,
             did_call: None,
+            exchanges: Vec::new(),
             record,
             unsaved: Unsaved::everything(),
             finished: None,
@@ -219,6 +228,8 @@ impl Call {
             // Optional, or it would have been refused (RFC 3261 8.2.3).
             (false, _) => None,
         };
+        self.offer_reliability(core, msg);
+        self.agree(A, offer.as_ref().map_or(&[][..], |_| body).into(), None);
         if let Phase::Dialling(dialling) = &mut self.phase {
             dialling.hunt = Hunt::new(routed.steps);
             dialling.offer = offer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::call::compose::finish;
 use crate::call::leg::{Invite, Place};
-use crate::call::{Call, Leg, MAX_LEGS, Phase, Source, allow, compose};
+use crate::call::{Call, Leg, MAX_LEGS, Phase, Source, allow, compose, session};
 use crate::cause::Cause;
 use crate::cdr::{CdrLeg, Direction};
 use crate::core::Core;
@@ -13,8 +13,8 @@ use crate::event::Event;
 use crate::id::{Key, LegNumber};
 use crate::input::Flow;
 use crate::route::{
-    CallFacts, CallerSide, DiversionReason, Identity, IdentityOverride, IdentityPolicy, TrunkIx,
-    Writing,
+    CallFacts, CallerSide, DialogPolicy, DiversionReason, Identity, IdentityOverride,
+    IdentityPolicy, Prack, TrunkIx, Writing,
 };
 use crate::sdp::narrow;
 use crate::sip::dialog::{Dialog, Style};
@@ -39,6 +39,24 @@ pub(super) struct Route {
     pub(super) channel: Option<Channel>,
     pub(super) dialled: String,
     pub(super) ring: Duration,
+}
+
+/// What an INVITE of ours says we can do, and asks of the session.
+fn abilities(kept: &DialogPolicy, with_offer: bool) -> String {
+    // Without an offer a reliable answer would have to bring one, and PRACK the answer to it
+    // (RFC 3262 5), which only the caller can give, and which then could not fork.
+    let reliable = with_offer && kept.prack != Prack::Off;
+    let supported = match (kept.session_timer.enabled, reliable) {
+        (true, true) => "Supported: timer, 100rel\r\n",
+        (true, false) => "Supported: timer\r\n",
+        (false, true) => "Supported: 100rel\r\n",
+        (false, false) => "",
+    };
+    let required = match reliable && kept.prack == Prack::Required {
+        true => "Require: 100rel\r\n",
+        false => "",
+    };
+    [supported, required, &session::opening(&kept.session_timer, None)].concat()
 }
 
 impl Call {
@@ -68,10 +86,12 @@ impl Call {
         };
         let identity = self.identity(policy.with(&route.identity), &writing);
         let dialog = self.leg_dialog(core, number, &route, &identity, &writing);
+        let kept = trunk.map(|trunk| trunk.dialog).unwrap_or_default();
         let owner = self.owner(number);
         let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
         let max_forwards = dialling.max_forwards;
         let passed = &dialling.passed;
+        let abilities = abilities(&kept, offer.is_some());
         let (transactions, io, faces) = core.writer();
         let client = transactions.request(io, route.flow, true, Some(owner), |out, branch| {
             for part in ["INVITE ", &route.uri, " SIP/2.0\r\n"] {
@@ -91,6 +111,7 @@ impl Call {
             }
             faces.contact(route.flow, out);
             allow(out);
+            out.extend_from_slice(abilities.as_bytes());
             identity.write_headers(&writing, &route.uri, out);
             if let Some(session) = &dialog.style.session {
                 session.write(out);
@@ -102,7 +123,9 @@ impl Call {
             }
         });
         let origin_id = core.io.rng.next_u64() >> 1;
-        let mut leg = Leg::new(dialog, Invite::Sent(client), origin_id, nat);
+        let mut leg = Leg::new(dialog, Invite::Sent(client), origin_id, nat, kept);
+        leg.invite_sent = core.transactions.sent(client);
+        leg.told = offer;
         // The shared first offer went out under the caller leg's origin, version 1.
         leg.origin_id = self.leg(crate::call::A).origin_id;
         leg.origin_version = 1;

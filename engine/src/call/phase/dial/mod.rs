@@ -1,5 +1,6 @@
 //! Dialling: branches of the hunt become legs.
 
+mod again;
 mod invite;
 mod way;
 
@@ -92,8 +93,9 @@ impl Call {
     /// Keeps the best failure for the caller (RFC 3261 16.7 (6)).
     fn note_failure(&mut self, status: u16, cause: Cause) {
         let Phase::Dialling(dialling) = &mut self.phase else { return };
-        if dialling.best.is_none_or(|(best, _)| rank(status) < rank(best)) {
-            dialling.best = Some((status, cause));
+        let given = dialling.given.take();
+        if dialling.best.is_none_or(|(best, ..)| rank(status) < rank(best)) {
+            dialling.best = Some((status, cause, given));
         }
         dialling.reason = match cause {
             Cause::Busy => DiversionReason::UserBusy,
@@ -104,7 +106,7 @@ impl Call {
 
     fn nobody_answered(&mut self, core: &mut Core) {
         let Phase::Dialling(dialling) = &self.phase else { return };
-        let (status, cause) = dialling.best.unwrap_or((480, Cause::Absent));
+        let (status, cause, given) = dialling.best.unwrap_or((480, Cause::Absent, None));
         let status = match status {
             // A redirection is not followed, and a challenge is not for the caller.
             300..=399 | 401 | 407 => Cause::Absent.status(),
@@ -113,7 +115,8 @@ impl Call {
             503 if cause != Cause::NoChannel => 500,
             status => status,
         };
-        self.end(core, cause, EndedBy::Callee, Some(status));
+        // RFC 3326: the cause that the callee itself gave goes to the caller as it is.
+        self.end_as(core, cause, EndedBy::Callee, (Some(status), given));
     }
 
     /// Whether another leg of the same branch could still answer: several phones of one
