@@ -10,6 +10,7 @@
 //! - A call record that the engine made is written before the process ends by itself.
 //! - Unsafe code stands in `sys` alone.
 
+mod archive;
 mod cdr_queue;
 mod cdr_writer;
 mod cli;

@@ -75,6 +75,10 @@ pub(crate) enum Command {
     /// Tokens for programs
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Writes database, prompts and the index of recordings to one file, while nodes run
+    Backup(BackupArgs),
+    /// Puts a backup in the place of what is here: all of it or nothing
+    Restore(RestoreArgs),
     /// Brings the database schema up to date (serve does it too)
     Migrate,
     /// Writes a completion script for a shell
@@ -179,6 +183,23 @@ pub(crate) enum CdrFormat {
     Csv,
     /// One JSON object a line
     Json,
+}
+
+/// `tensou backup`
+#[derive(Args, Debug)]
+pub(crate) struct BackupArgs {
+    /// The file; one that is there is replaced once the new one is complete
+    pub(crate) file: PathBuf,
+}
+
+/// `tensou restore`
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    /// A file that `tensou backup` wrote
+    pub(crate) file: PathBuf,
+    /// Replaces what the database holds
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `tensou user`

@@ -1,11 +1,13 @@
 //! The commands.
 
 mod args;
+mod backup;
 mod check;
 mod demo;
 mod documents;
 mod people;
 mod records;
+mod restore;
 mod route;
 mod serve;
 
@@ -34,6 +36,8 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Cdr(cdr) => records::cdr(&settings, &cdr),
         Command::User(UserCommand::Add(person)) => people::add_user(&settings, person),
         Command::Token(TokenCommand::Add(person)) => people::add_token(&settings, person),
+        Command::Backup(it) => backup::backup(&settings, &it),
+        Command::Restore(it) => restore::restore(&settings, &it),
         Command::Migrate => migrate(&settings),
         Command::Completions { shell } => {
             let mut command = Cli::command();

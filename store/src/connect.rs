@@ -12,8 +12,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use crate::error::StoreError;
 use crate::sql::Database;
 
-/// How long a writer waits for another process (the command line beside the server).
+/// How long a writer waits for another process (the command line beside the server) before it is
+/// told so; the writer of records tries again then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same on PostgreSQL, where the server counts. A transaction whose client has gone without
+/// a word gives its locks back after a minute.
+const POSTGRES_TIMEOUTS: [(&str, &str); 2] =
+    [("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")];
 /// Readers of SQLite: lists, exports and screens side by side. More gains nothing on one disk.
 const SQLITE_READERS: u32 = 4;
 /// PostgreSQL's default limit is 100 connections, shared by all nodes.
@@ -35,6 +40,13 @@ async fn open_sqlite(path: &str) -> Result<Database, StoreError> {
     if path == ":memory:" {
         return open_memory().await;
     }
+    let (path, most_pages) = match path.split_once("?max_page_count=") {
+        Some((path, most)) => {
+            let wrong = |_| StoreError::Url("max_page_count is a number of pages".into());
+            (path, Some(most.parse::<u32>().map_err(wrong)?))
+        }
+        None => (path, None),
+    };
     if path.is_empty() {
         return Err(StoreError::Url("sqlite: names no file".into()));
     }
@@ -50,10 +62,15 @@ async fn open_sqlite(path: &str) -> Result<Database, StoreError> {
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true);
+    // The file takes no more than that; records wait then as for a full disk.
+    let writing = match most_pages {
+        Some(most) => options.clone().pragma("max_page_count", most.to_string()),
+        None => options.clone(),
+    };
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone())
+        .connect_with(writing)
         .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
@@ -90,7 +107,8 @@ fn keep_private(path: &Path) -> std::io::Result<()> {
 async fn open_postgres(url: &str) -> Result<Database, StoreError> {
     // The parser's own message may repeat parts of the URL, and with it the password.
     let options = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Url("expected postgres://user:password@host/database".into()))?;
+        .map_err(|_| StoreError::Url("expected postgres://user:password@host/database".into()))?
+        .options(POSTGRES_TIMEOUTS);
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction};
@@ -198,6 +199,34 @@ impl Tx {
         values: &[Value<'_>],
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Hands over row by row, as they come, until `take` says that it is enough.
+    pub(crate) async fn each(
+        &mut self,
+        sql: impl Into<Sql>,
+        mut take: impl FnMut(Row) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = AssertSqlSafe(sql.into());
+        match self {
+            Tx::Sqlite(tx) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if !take(Row::Sqlite(row))? {
+                        break;
+                    }
+                }
+            }
+            Tx::Postgres(tx) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if !take(Row::Postgres(row))? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the number of rows touched.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use tokio::sync::watch;
 
 use crate::error::StoreError;
@@ -33,13 +33,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] when a newer program made the schema.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let common = sqlx::migrate!("./migrations");
         match &self.database {
-            Database::Sqlite { writer, .. } => common.run(writer).await?,
+            Database::Sqlite { writer, .. } => sqlx::migrate!("./migrations").run(writer).await?,
             Database::Postgres(pool) => {
-                let own = sqlx::migrate!("./migrations/postgres");
-                let all = common.iter().chain(own.iter()).cloned().collect();
-                Migrator::with_migrations(all).run(pool).await?;
+                Migrator::with_migrations(migrations()).run(pool).await?;
             }
         }
         let revision = self.revision().await?;
@@ -90,6 +87,15 @@ impl Store {
             newer
         });
     }
+}
+
+/// Every step of the schema, those of PostgreSQL alone included, in their order.
+pub(crate) fn migrations() -> Vec<Migration> {
+    let common = sqlx::migrate!("./migrations");
+    let postgres = sqlx::migrate!("./migrations/postgres");
+    let mut all: Vec<Migration> = common.iter().chain(postgres.iter()).cloned().collect();
+    all.sort();
+    all
 }
 
 /// Raises the revision and returns it. The first statement of every change of the provisioning:

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// How long anything may take that takes milliseconds on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder that goes with the test.
 pub(crate) struct Bench(PathBuf);
@@ -69,6 +69,11 @@ impl Bench {
             "[node]\nname = \"t\"\ndrain_seconds = 1\n[sip]\nlisten = \"udp:127.0.0.1:0\"\n\
              [media]\nlisten = \"127.0.0.1\"\nworkers = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n",
         );
+        self.serve_as_set()
+    }
+
+    /// Starts `tensou serve` with the settings that are there.
+    pub(crate) fn serve_as_set(&self) -> Server {
         let mut child = self
             .command(&["serve"])
             .stdout(Stdio::piped())
@@ -102,13 +107,20 @@ pub(crate) struct Server {
 impl Server {
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str, token: &str) -> (u16, String) {
+        self.send("GET", path, token, "")
+    }
+
+    /// Status and body of a request with a JSON body, if any.
+    pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.admin).expect("the web server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\
-             Connection: close\r\n\r\n",
-            self.admin
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            self.admin,
+            body.len()
         )
         .expect("a request");
         let mut answer = String::new();

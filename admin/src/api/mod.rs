@@ -11,6 +11,7 @@ mod listing;
 mod once;
 mod openapi;
 mod operation;
+mod patience;
 mod people;
 mod problem;
 mod resources;
@@ -52,6 +53,7 @@ pub(crate) fn router(app: &App) -> Router {
         .merge(crate::ui::router(app.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), guard))
+        .layer(from_fn(patience::patience))
         .layer(from_fn(harden::harden))
 }
 

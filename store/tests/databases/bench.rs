@@ -24,6 +24,12 @@ enum Raw {
     Postgres(sqlx::PgPool),
 }
 
+/// A lock on everything that the store writes to.
+pub(crate) enum Lock {
+    Sqlite(#[expect(dead_code, reason = "held")] sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(#[expect(dead_code, reason = "held")] sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
 impl Bench {
     pub(crate) async fn sqlite() -> Bench {
         let folder = std::env::temp_dir().join(format!("tensou-store-{}", uuid::Uuid::now_v7()));
@@ -60,6 +66,19 @@ impl Bench {
         match &self.raw {
             Raw::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
             Raw::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+        }
+    }
+
+    /// Keeps everybody from writing until it is dropped, as another process may.
+    pub(crate) async fn lock(&self) -> Lock {
+        match &self.raw {
+            Raw::Sqlite(pool) => Lock::Sqlite(pool.begin_with("BEGIN EXCLUSIVE").await.unwrap()),
+            Raw::Postgres(pool) => {
+                let mut tx = pool.begin().await.unwrap();
+                let sql = "LOCK TABLE cdrs, meta IN ACCESS EXCLUSIVE MODE";
+                sqlx::query(sql).execute(&mut *tx).await.unwrap();
+                Lock::Postgres(tx)
+            }
         }
     }
 

@@ -10,12 +10,14 @@
 mod bench;
 mod changes;
 mod documents;
+mod dump;
 mod hostile;
 mod months;
 mod nodes;
 mod people;
 mod provisioning;
 mod records;
+mod stress;
 mod upkeep;
 
 use std::future::Future;
@@ -54,19 +56,23 @@ fn main() {
     let modules = [
         changes::CASES,
         documents::CASES,
+        dump::CASES,
         hostile::CASES,
         months::CASES,
         nodes::CASES,
         people::CASES,
         provisioning::CASES,
         records::CASES,
+        stress::CASES,
         upkeep::CASES,
     ];
-    let mut trials: Vec<Trial> = upkeep::SQLITE_CASES.iter().map(on_sqlite).collect();
+    let mut trials: Vec<Trial> =
+        upkeep::SQLITE_CASES.iter().chain(stress::SQLITE_CASES).map(on_sqlite).collect();
     for case in modules.into_iter().flatten() {
         trials.extend([on_sqlite(case), on_postgres(case, url.clone())]);
     }
-    for case in months::POSTGRES_CASES.iter().chain(nodes::POSTGRES_CASES) {
+    let postgres = [dump::POSTGRES_CASES, months::POSTGRES_CASES, nodes::POSTGRES_CASES];
+    for case in postgres.into_iter().flatten() {
         trials.push(on_postgres(case, url.clone()));
     }
     if url.is_none() {
