@@ -12,13 +12,15 @@ use crate::sql::Tx;
 
 /// Kinds that what refers to them, other than to a DID, cannot be made wrong by: a DID that rings
 /// a destination asks only that it exists. A group is none of them: its overflow adds steps to
-/// the routes that ring it. Nor is a trunk: no two may have the same peer.
+/// the routes that ring it. Nor is a trunk: its account may be the name of any extension.
 const LOCAL: &[&str] = &[Customer::KIND, Did::KIND, Destination::KIND, Extension::KIND];
 /// A part that grows beyond this is read faster as the whole.
 const MANY: usize = 2_000;
 
-/// The row as it is stored now, those it refers to and so on, and for a DID those that refer to
-/// it; for kinds whose change can make any row wrong, everything.
+/// The row as it is stored now, those it refers to and so on, for a DID those that refer to it,
+/// and every trunk: they are few, and rules compare them with each other and with extensions.
+/// For kinds whose change can make any row wrong, everything. A new rule that compares rows
+/// which do not refer to each other must be heeded here; the tests compare both judgements.
 pub(crate) async fn around<R: Resource>(tx: &mut Tx, id: &str) -> Result<Document, StoreError> {
     if !LOCAL.contains(&R::KIND) {
         return rows::load(tx).await;
@@ -26,8 +28,14 @@ pub(crate) async fn around<R: Resource>(tx: &mut Tx, id: &str) -> Result<Documen
     let mut part = Document::default();
     let mut read = BTreeSet::new();
     let mut wanted = BTreeSet::from([(R::KIND, id.to_owned())]);
+    for row in tx.rows("SELECT id FROM trunks", &[]).await? {
+        wanted.insert((Trunk::KIND, row.text(0)?));
+    }
     if R::KIND == Did::KIND {
-        wanted.extend(users_of_did(tx, id).await?);
+        let sql = "SELECT \"user\" FROM extensions WHERE presented_did = $1";
+        for row in tx.rows(sql, &[id.into()]).await? {
+            wanted.insert((Extension::KIND, row.text(0)?));
+        }
     }
     while !wanted.is_empty() {
         for (kind, id) in &wanted {
@@ -40,23 +48,6 @@ pub(crate) async fn around<R: Resource>(tx: &mut Tx, id: &str) -> Result<Documen
         wanted = next.filter(|row| !read.contains(row)).collect();
     }
     Ok(part)
-}
-
-/// Trunks and extensions that name a DID.
-async fn users_of_did(
-    tx: &mut Tx,
-    number: &str,
-) -> Result<Vec<(&'static str, String)>, StoreError> {
-    let mut users = Vec::new();
-    for (kind, sql) in [
-        (Trunk::KIND, "SELECT id FROM trunks WHERE default_did = $1"),
-        (Extension::KIND, "SELECT \"user\" FROM extensions WHERE presented_did = $1"),
-    ] {
-        for row in tx.rows(sql, &[number.into()]).await? {
-            users.push((kind, row.text(0)?));
-        }
-    }
-    Ok(users)
 }
 
 /// Adds a row to `part` if it exists; false for a kind that is not known here.

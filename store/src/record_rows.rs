@@ -9,7 +9,7 @@ use crate::access::Scope;
 use crate::error::StoreError;
 use crate::listing::{Page, Paged};
 use crate::model::CdrRecord;
-use crate::sql::{Row, Value};
+use crate::sql::{Row, Value, within};
 use crate::store::Store;
 
 const COLUMNS: &str = "id, node, direction, did, customer_id, caller, caller_class, trunk_in, \
@@ -77,6 +77,10 @@ impl Store {
         if cdrs.is_empty() {
             return Ok(0);
         }
+        within(self.insert_all(node, cdrs)).await
+    }
+
+    async fn insert_all(&self, node: &str, cdrs: &[Cdr]) -> Result<u64, StoreError> {
         let mut tx = self.database.write().await?;
         let mut new = 0;
         let mut rest = cdrs;

@@ -2,6 +2,7 @@
 //! the same text for both, so the rest of the crate names neither.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgPool, PgRow};
@@ -13,6 +14,10 @@ use crate::error::StoreError;
 /// A statement: constant text, or composed from the constant names of tables and columns.
 /// Values never stand in it; they are bound.
 pub(crate) type Sql = Cow<'static, str>;
+
+/// The longest that one statement of a page, or a batch of records, takes: above what waiting for
+/// a connection and for a lock takes together.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// A bound value.
 #[derive(Clone, Debug)]
@@ -102,6 +107,18 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text.into() }
 }
 
+/// Bounds what waits for a server that may have gone without a word: TCP alone would go on for a
+/// quarter of an hour. Given up, a statement or transaction is rolled back.
+///
+/// # Errors
+/// [`StoreError::Database`] when it takes longer than [`LONGEST`].
+pub(crate) async fn within<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let given_up = |late| StoreError::Database(Box::new(late));
+    tokio::time::timeout(LONGEST, work).await.map_err(given_up)?
+}
+
 impl Database {
     /// Begins a transaction that writes.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
@@ -132,16 +149,19 @@ impl Database {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
-        Ok(match self {
-            Database::Sqlite { readers, .. } => {
-                let rows = bound!(sql, values).fetch_all(readers).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
-            }
-            Database::Postgres(pool) => {
-                let rows = bound!(sql, values).fetch_all(pool).await?;
-                rows.into_iter().map(Row::Postgres).collect()
-            }
+        within(async {
+            Ok(match self {
+                Database::Sqlite { readers, .. } => {
+                    let rows = bound!(sql, values).fetch_all(readers).await?;
+                    rows.into_iter().map(Row::Sqlite).collect()
+                }
+                Database::Postgres(pool) => {
+                    let rows = bound!(sql, values).fetch_all(pool).await?;
+                    rows.into_iter().map(Row::Postgres).collect()
+                }
+            })
         })
+        .await
     }
 
     /// Reads the first row of one statement.
@@ -160,12 +180,17 @@ impl Database {
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         let sql = sql.into();
-        Ok(match self {
-            Database::Sqlite { writer, .. } => {
-                bound!(sql, values).execute(writer).await?.rows_affected()
-            }
-            Database::Postgres(pool) => bound!(sql, values).execute(pool).await?.rows_affected(),
+        within(async {
+            Ok(match self {
+                Database::Sqlite { writer, .. } => {
+                    bound!(sql, values).execute(writer).await?.rows_affected()
+                }
+                Database::Postgres(pool) => {
+                    bound!(sql, values).execute(pool).await?.rows_affected()
+                }
+            })
         })
+        .await
     }
 }
 

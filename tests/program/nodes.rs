@@ -220,6 +220,23 @@ fn two_nodes_on_one_database_act_as_one_system() {
         nodes == ["node-0", "node-1"]
     });
 
+    // What each counts is what its records say.
+    let all = json(one, "/api/v1/cdrs", token)["items"].clone();
+    for (server, name) in [(one, "node-0"), (other, "node-1")] {
+        let own = || all.as_array().into_iter().flatten().filter(|it| it["node"] == name);
+        let answered = own().filter(|it| it["result"] == "answered").count();
+        let talked: u64 = own().filter_map(|it| it["duration_ms"].as_u64()).sum();
+        let expected = [
+            format!("tensou_calls_started_total {}", own().count()),
+            format!("tensou_calls_answered_total {answered}"),
+            format!("tensou_talk_milliseconds_total {talked}"),
+        ];
+        until(|| {
+            let (_, page) = server.get("/metrics", "");
+            expected.iter().all(|figure| page.lines().any(|line| line == figure))
+        });
+    }
+
     // Who ends in good order is gone from the list.
     let [one, other] = servers;
     one.signal(Signal::SIGTERM);

@@ -95,6 +95,29 @@ mod tests {
     }
 
     #[test]
+    fn days_are_the_zones_own_over_clock_changes_leap_days_and_ends_of_months_and_years() {
+        let hours = |zone: &str, day: &str| {
+            let clock = Clock::new(zone);
+            let start = clock.read(day, DayEdge::Start).expect("a day");
+            let end = clock.read(day, DayEdge::End).expect("a day");
+            (clock.zoned(start).timestamp().to_string(), (end - start) / 3_600_000)
+        };
+        for (zone, day, start, length) in [
+            ("Asia/Tokyo", "2026-11-30", "2026-11-29T15:00:00Z", 24),
+            ("Asia/Tokyo", "2026-12-31", "2026-12-30T15:00:00Z", 24),
+            ("Asia/Tokyo", "2028-02-29", "2028-02-28T15:00:00Z", 24),
+            ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z", 23),
+            ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", 25),
+            // Where the clocks change at midnight, the day begins at one.
+            ("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", 23),
+        ] {
+            assert_eq!(hours(zone, day), (start.to_owned(), length), "{zone} {day}");
+        }
+        let clock = Clock::new("Asia/Tokyo");
+        assert!(clock.read("2027-02-29", DayEdge::Start).is_err(), "no leap year");
+    }
+
+    #[test]
     fn a_day_means_its_start_or_the_whole_of_it() {
         let clock = Clock::new("Asia/Tokyo");
         let start = clock.read("2026-11-23", DayEdge::Start).expect("a day");

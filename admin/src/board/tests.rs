@@ -180,3 +180,35 @@ fn the_newest_calls_come_first_and_all_are_counted() {
     assert_eq!(newest.iter().map(|call| call.id).collect::<Vec<_>>(), [id(8), id(6)]);
     assert_eq!((counts.active, counts.talking), (5, 1));
 }
+
+#[test]
+fn calls_of_other_nodes_stand_among_all_in_their_order_and_a_change_of_them_is_told_once() {
+    let (board, other) = (Board::new(), Board::new());
+    for number in [1, 3, 5] {
+        board.apply(&started(id(number), "acme"));
+    }
+    for number in [2, 4] {
+        other.apply(&started(id(number), "acme"));
+    }
+    let described: Vec<String> = other.own_calls().iter().map(super::describe).collect();
+    let read = || described.iter().filter_map(|text| super::understand("node-2", text)).collect();
+    let mut notices = board.subscribe();
+    board.set_elsewhere(Vec::new(), read());
+    assert_eq!(notices.try_recv().map(|notice| notice.name).ok(), Some("calls.elsewhere"));
+    board.set_elsewhere(Vec::new(), read());
+    assert!(notices.try_recv().is_err(), "nothing is new");
+
+    let ids = |calls: Vec<super::LiveCall>| -> Vec<CallId> {
+        calls.into_iter().map(|call| call.id).collect()
+    };
+    assert_eq!(ids(board.calls(None, 10, |_| true)), [id(1), id(2), id(3), id(4), id(5)]);
+    assert_eq!(ids(board.calls(Some(id(1)), 3, |_| true)), [id(2), id(3), id(4)]);
+    let (newest, counts) = board.newest(2, |_| true);
+    assert_eq!((ids(newest), counts.active), (vec![id(5), id(4)], 5));
+    assert_eq!(board.call_counts().active, 3, "this node has its own only");
+    let node = |number| board.call(id(number)).map(|call| call.node);
+    assert_eq!((node(1), node(2)), (Some(None), Some(Some(Key::from("node-2")))));
+
+    board.set_elsewhere(Vec::new(), Vec::new());
+    assert_eq!(board.call(id(2)), None);
+}

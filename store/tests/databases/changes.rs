@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use tensou_store::model::{
-    Customer, Destination, Did, Document, Extension, Group, RouteStep, Schedule, Trunk,
+    Customer, Destination, Did, Document, Extension, Group, RouteStep, Schedule, Trunk, TrunkAuthIn,
 };
 use tensou_store::{Loaded, Resource, Store};
 
@@ -13,6 +13,7 @@ crate::cases!(
     what_is_read_again_is_what_would_be_read_anew,
     a_node_that_was_away_for_long_reads_everything,
     a_change_is_judged_as_the_whole_would_be,
+    an_extension_named_as_a_trunks_account_is_refused,
 );
 
 fn sorted<T: Debug>(list: &[T]) -> Vec<String> {
@@ -150,4 +151,17 @@ async fn a_change_is_judged_as_the_whole_would_be(bench: Bench) {
     for customer in &whole.customers {
         alike(store, Customer { closing_day: 3, ..customer.clone() }).await;
     }
+}
+
+/// They do not refer to each other, and still a user name is one party's.
+async fn an_extension_named_as_a_trunks_account_is_refused(bench: Bench) {
+    let bench = bench.with_operator().await;
+    let store = &bench.store;
+    let one = operator();
+    let auth_in = TrunkAuthIn { user: "clash".into(), password: Some("long enough".into()) };
+    let trunk = Trunk { auth_in: Some(auth_in), ..one.trunks[0].clone() };
+    store.replace(&admin(), &trunk.id, &trunk, None).await.unwrap();
+    let extension = Extension { user: "clash".into(), ..one.extensions[0].clone() };
+    let refused = places(store.create(&admin(), &extension).await);
+    assert_eq!(refused, [format!("trunk {} auth_in.user", trunk.id)]);
 }
