@@ -6,7 +6,5 @@ mod backup;
 mod bench;
 #[path = "program/commands.rs"]
 mod commands;
-#[path = "program/nodes.rs"]
-mod nodes;
 #[path = "program/serving.rs"]
 mod serving;

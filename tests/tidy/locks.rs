@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("admin/src/app/auth/throttle.rs", "failed sign-ins by source"),
     ("admin/src/ui/names.rs", "names on pages, looked up once per provisioning"),
     ("loadtest/src/agents/voice.rs", "the simulated voices, rendered once"),
+    ("store/src/provisioning/profile.rs", "the profiles of trunks, read once from the program"),
     ("store/src/record_rows.rs", "the text of the insert statements, made once"),
     ("admin/src/api/once.rs", "Idempotency-Keys of requests that are being done"),
     ("admin/src/api/openapi.rs", "the API's description, written once while the router is made"),

@@ -1,11 +1,27 @@
-//! Two processes on one PostgreSQL. Run with `TENSOU_TEST_POSTGRES` naming a server on which
-//! databases may be created, and `--ignored`.
+//! Two processes on one PostgreSQL act as one system. Runs when `TENSOU_TEST_POSTGRES` is the URL
+//! of a database in which schemas may be created, and is reported as ignored otherwise.
 
-use nix::sys::signal::Signal;
-use serde_json::Value;
+#[expect(dead_code, reason = "shared with the tests of one process")]
+#[path = "../program/bench.rs"]
+mod bench;
+
 use std::net::UdpSocket;
 
-use crate::bench::{Bench, PATIENCE, Server, until};
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use bench::{Bench, PATIENCE, Server, until};
+
+fn main() {
+    let server = std::env::var("TENSOU_TEST_POSTGRES").ok();
+    let missing = server.is_none();
+    let trial = Trial::test("two_nodes_on_one_database_act_as_one_system", move || {
+        two_nodes_on_one_database_act_as_one_system(&server.ok_or("there is no server")?);
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![trial.with_ignored_flag(missing)]).exit();
+}
 
 /// Two folders with a node each, over a database of their own.
 struct Pair {
@@ -15,12 +31,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Pair {
-        let server = std::env::var("TENSOU_TEST_POSTGRES").expect("TENSOU_TEST_POSTGRES");
+    /// Over a schema of its own in the database at `server`.
+    fn new(server: &str) -> Pair {
         let schema = format!("tensou_nodes_{}", std::process::id());
         let mark = if server.contains('?') { '&' } else { '?' };
         let psql = std::process::Command::new("psql")
-            .args([&server, "-q", "-c", &format!("CREATE SCHEMA {schema}")])
+            .args([server, "-q", "-c", &format!("CREATE SCHEMA {schema}")])
             .status()
             .expect("psql");
         assert!(psql.success());
@@ -151,10 +167,8 @@ impl Phones {
     }
 }
 
-#[test]
-#[ignore = "needs a PostgreSQL: ./test databases"]
-fn two_nodes_on_one_database_act_as_one_system() {
-    let pair = Pair::new();
+fn two_nodes_on_one_database_act_as_one_system(server: &str) {
+    let pair = Pair::new(server);
     let servers = pair.serve();
     let [one, other] = &servers;
     let token = pair.token.as_str();
