@@ -156,7 +156,10 @@ pub(crate) async fn listen(store: Store, node: String, engine: EngineHandle) {
                 // An engine that is gone has no calls.
                 let _gone = engine.command(OperatorCommand::HangUp(call));
             }
-            Order::HangUp { .. } => {}
+            Order::Transfer { node: whose, call, to } if whose == node => {
+                let _gone = engine.command(OperatorCommand::Transfer { call, to: to.into() });
+            }
+            Order::HangUp { .. } | Order::Transfer { .. } => {}
         })
         .await;
 }

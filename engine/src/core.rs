@@ -15,9 +15,9 @@ use crate::usage::{Routing, Usage};
 
 /// Methods that we understand, in every answer that must name them (RFC 3261 8.2.1, 20.5).
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE, REGISTER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE, REFER, REGISTER";
 /// Extensions that we understand (RFC 3261 20.37): what a peer may require of us within a call.
-pub(crate) const SUPPORTED: &str = "timer, 100rel";
+pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// Everything but the calls.
 pub(crate) struct Core {

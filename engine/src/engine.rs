@@ -19,6 +19,7 @@ use crate::sip::syntax::Message;
 use crate::sip::transaction::{ClientHandle, Failure, Owner, ServerHandle};
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
+use crate::transfers::Moved;
 use crate::wheel::TimerId;
 
 /// How often channel use is reported, at most.
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) expiry: Option<TimerId>,
     /// First transactions of calls that are over: their images go with them.
     pub(crate) lingering: std::collections::BTreeMap<ServerHandle, CallId>,
+    /// Legs that a transfer has moved.
+    pub(crate) moved: Moved,
     /// Calls that have not been written into the journal again yet.
     pub(crate) rewriting: Vec<CallHandle>,
 }
@@ -49,6 +52,7 @@ impl Engine {
             reporting: false,
             expiry: None,
             lingering: std::collections::BTreeMap::new(),
+            moved: Moved::new(),
             rewriting: Vec::new(),
         }
     }
@@ -195,6 +199,7 @@ impl Engine {
                     self.hang_up(handle);
                 }
             }
+            OperatorCommand::Transfer { call, to } => self.operator_transfer(call, &to),
             OperatorCommand::HangUpAll => {
                 for handle in self.calls.handles() {
                     self.hang_up(handle);
@@ -222,6 +227,7 @@ impl Engine {
         }
         let (id, server, session) = (call.id, call.first_server(), call.session());
         self.calls.remove(handle);
+        self.forget_moved(handle);
         if let Some(session) = session {
             self.sessions.remove(&session);
         }
@@ -270,6 +276,7 @@ impl Engine {
             CallTimer::RepeatRinging => call.repeat_ringing(core),
             CallTimer::ResendProgress => call.resend_progress(core),
             CallTimer::PrackOver => call.prack_over(core),
+            CallTimer::Rejoin { leg, both } => call.rejoin_due(core, leg, both),
             CallTimer::Renew { leg } => call.renew(core, leg),
             CallTimer::SessionOver { leg } => call.session_over(core, leg),
             CallTimer::RecordDue => call.record_due(core),

@@ -102,10 +102,18 @@ pub enum Input<'a> {
 pub struct ResolveId(pub u64);
 
 /// What an operator asks of the running engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorCommand {
     /// End this call now, with BYE or a final answer on every leg.
     HangUp(CallId),
+    /// Have somebody rung who takes the place of the callee of a call that talks. What the call's
+    /// customer may not call is not called, and the call goes on as it was.
+    Transfer {
+        /// The call.
+        call: CallId,
+        /// A number in E.164, or the user of an extension of the same customer.
+        to: Arc<str>,
+    },
     /// Refuse new calls with 503 and Retry-After; running calls go on.
     Drain,
     /// End every call.

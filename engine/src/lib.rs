@@ -39,6 +39,7 @@ mod secret;
 pub mod sip;
 mod time;
 mod timer;
+mod transfers;
 mod usage;
 pub mod wheel;
 

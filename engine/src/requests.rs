@@ -48,9 +48,10 @@ impl Engine {
             return;
         };
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else { return };
+        let leg = owner.map_or(crate::call::A, |owner| owner.leg);
         let handle = owner.map(|owner| CallHandle::from_bits(owner.call));
         let call = handle.and_then(|handle| self.calls.get_mut(handle));
-        let tag = call.as_ref().map(|call| call.dialog(crate::call::A).local_tag.clone());
+        let tag = call.as_ref().map(|call| call.dialog(leg).local_tag.clone());
         let tag = match tag {
             Some(tag) => tag,
             None => self.tag_outside_calls(flow, msg).into(),
@@ -59,21 +60,19 @@ impl Engine {
         answer(&mut self.core, server, &Answer::plain(200, Some(&tag)));
         let call = handle.and_then(|handle| self.calls.get_mut(handle));
         if let (Some(call), Some(handle)) = (call, handle) {
-            call.cancelled(&mut self.core, msg);
+            call.cancelled(&mut self.core, leg, msg);
             self.tidy(handle);
         }
     }
 
     /// A request with a To tag: one of our dialogs, or none.
     fn on_dialog_request(&mut self, flow: Flow, msg: &Message<'_>, method: Method<'_>, tag: &str) {
-        let found = Tag::parse(tag).filter(|tag| tag.shard == self.core.config.shard);
-        let owner = found.and_then(|found| {
-            let handle = CallHandle::from_bits(found.call);
-            let call = self.calls.get(handle).filter(|call| call.has_leg(found.leg))?;
+        let owner = self.leg_of_tag(tag).filter(|(handle, leg)| {
             let from_tag = msg.from().ok().and_then(|from| from.tag());
-            let call_id = msg.call_id().ok()?;
-            let dialog = call.dialog(found.leg);
-            dialog.owns_request(call_id, tag, from_tag).then_some((handle, found.leg))
+            let (Some(call), Ok(call_id)) = (self.calls.get(*handle), msg.call_id()) else {
+                return false;
+            };
+            call.dialog(*leg).owns_request(call_id, tag, from_tag)
         });
         let Some((handle, leg)) = owner else {
             if method != Method::Ack && self.may_hear(flow) {
@@ -86,6 +85,7 @@ impl Engine {
             (Method::Ack, Ok(cseq)) => call.on_ack(&mut self.core, leg, msg, cseq.number),
             (Method::Ack, Err(_)) => {}
             _ if self.refuse_extensions(flow, msg) => {}
+            (Method::Refer, _) => self.on_refer(handle, leg, flow, msg),
             _ => {
                 if let Some(call) = self.calls.get_mut(handle) {
                     call.on_request(&mut self.core, leg, msg, flow);
@@ -146,6 +146,9 @@ impl Engine {
         }
         if let Some(min_se) = self.session_too_short(source, msg) {
             return self.answer_stateless(flow, msg, 422, &format!("Min-SE: {min_se}\r\n"));
+        }
+        if self.on_replacing(flow, msg, source) {
+            return;
         }
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
             return self.answer_stateless(flow, msg, 400, "");

@@ -61,6 +61,7 @@ impl Engine {
         }
         engine.calls.relink();
         engine.core.transactions.relink();
+        engine.find_moved();
         engine.resume(&revived, ledger.latest());
         engine.bring_phones_back(ledger);
         engine

@@ -59,6 +59,13 @@ pub(crate) enum CallTimer {
     ResendProgress,
     /// No PRACK within 64*T1 (RFC 3262 3).
     PrackOver,
+    /// A leg is to be offered the description of its new partner again.
+    Rejoin {
+        /// The leg.
+        leg: u16,
+        /// And then the partner that of the leg.
+        both: bool,
+    },
     /// A session is to be renewed by us (RFC 4028 7.2).
     Renew {
         /// The leg.
@@ -84,5 +91,5 @@ image!(enum CallTimer {
     0 = Launch { step, branch }, 1 = RingOver { leg }, 2 = CancelOver { leg },
     3 = ResendOk { leg }, 4 = AckOver { leg }, 5 = RepeatRinging, 6 = RecordDue,
     7 = Probe { leg }, 8 = ResendProgress, 9 = PrackOver, 10 = Renew { leg },
-    11 = SessionOver { leg },
+    11 = SessionOver { leg }, 12 = Rejoin { leg, both },
 });

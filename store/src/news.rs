@@ -28,6 +28,15 @@ pub enum Order {
         /// The call.
         call: CallId,
     },
+    /// Put somebody else in the place of a call's callee.
+    Transfer {
+        /// The node whose call it is.
+        node: String,
+        /// The call.
+        call: CallId,
+        /// A number in E.164, or an extension's user: a word without spaces.
+        to: String,
+    },
 }
 
 /// Tells every process when the transaction commits. SQLite's processes poll.
@@ -65,9 +74,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database fails.
     pub async fn order(&self, order: &Order) -> Result<(), StoreError> {
-        let Order::HangUp { node, call } = order;
+        let words = match order {
+            Order::HangUp { node, call } => format!("hang_up {call} {node}"),
+            Order::Transfer { node, call, to } => format!("transfer {call} {to} {node}"),
+        };
         let mut tx = self.database.write().await?;
-        tell(&mut tx, format!("hang_up {call} {node}")).await?;
+        tell(&mut tx, words).await?;
         tx.commit().await
     }
 
@@ -108,6 +120,12 @@ fn understand(words: &str) -> Option<Said> {
             let order = Order::HangUp { node: node.to_owned(), call: CallId::parse(call)? };
             Some(Said::Order(order))
         }
+        ("transfer", rest) => {
+            let (call, rest) = rest.split_once(' ')?;
+            let (to, node) = rest.split_once(' ')?;
+            let (node, to) = (node.to_owned(), to.to_owned());
+            Some(Said::Order(Order::Transfer { node, call: CallId::parse(call)?, to }))
+        }
         _ => None,
     }
 }
@@ -122,6 +140,9 @@ mod tests {
         let call = CallId::new(1_795_392_000_000, 1, 2);
         let order = Order::HangUp { node: "node 2".into(), call };
         assert_eq!(understand(&format!("hang_up {call} node 2")), Some(Said::Order(order)));
+        let order = Order::Transfer { node: "node 2".into(), call, to: "+818012345678".into() };
+        let words = format!("transfer {call} +818012345678 node 2");
+        assert_eq!(understand(&words), Some(Said::Order(order)));
         for other in ["", "revision", "revision x", "hang_up", "hang_up x y", "take_over a b"] {
             assert_eq!(understand(other), None, "{other}");
         }

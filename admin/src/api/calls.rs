@@ -9,11 +9,12 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::PREFIX;
+use super::body::Document;
 use super::listing::{ListOf, Parameters};
 use super::operation::Operation;
 use crate::app::auth::{Action, Area, Principal};
 use crate::app::view::CallView;
-use crate::app::{App, CallQuery, Flaw, Refusal, TrunkStatus};
+use crate::app::{App, CallQuery, Flaw, Refusal, TransferOrder, TrunkStatus};
 use crate::board::CallState;
 
 const FILTERS: [&str; 5] = ["customer", "did", "caller", "trunk", "state"];
@@ -42,6 +43,18 @@ pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
         .returns_nothing("202", "The engine was told; `call.ended` follows.")
         .fails("404", "There is none that you see.")
         .fails("503", "The engine takes no commands now.");
+    let transfer = Operation::new(HttpMethod::Post, &format!("{one}/transfer"), "transfer_call")
+        .about(
+            "calls",
+            "Has somebody rung who takes the place of the callee when he answers; until then, and \
+             when nobody does, the call goes on as it is.",
+        )
+        .needs(Action::Write, Area::Calls)
+        .takes::<TransferOrder>()
+        .returns_nothing("202", "The engine was told.")
+        .fails("404", "There is none that you see.")
+        .fails("409", "Nobody talks yet.")
+        .fails("503", "The engine takes no commands now.");
     let status = Operation::new(
         HttpMethod::Get,
         &format!("{PREFIX}/trunks/{{id}}/status"),
@@ -55,6 +68,7 @@ pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
         .routes(list.done_by(app, live_calls))
         .routes(get.done_by(app, live_call))
         .routes(hang_up.done_by(app, hang_up_call))
+        .routes(transfer.done_by(app, transfer_call))
         .routes(status.done_by(app, trunk_status))
 }
 
@@ -116,6 +130,16 @@ async fn hang_up_call(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     app.hang_up(&who, call_id(&id)?).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn transfer_call(
+    State(app): State<App>,
+    who: Principal,
+    Path(id): Path<String>,
+    Document(order): Document<TransferOrder>,
+) -> Result<StatusCode, Refusal> {
+    app.transfer(&who, call_id(&id)?, &order).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -2,15 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use tensou_engine::plan::E164;
+use serde::Deserialize;
+use tensou_engine::plan::{E164, parse_e164};
 use tensou_engine::{CallId, Key, OperatorCommand};
-use tensou_store::model::Customer;
+use tensou_store::model::{Customer, Extension};
 use tensou_store::{Filter, MAX_PAGE, Order, Page, Scope};
+use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Action, Area, Principal};
-use super::refusal::Refusal;
+use super::refusal::{Flaw, Refusal};
 use crate::board::{CallState, LiveCall, Notice};
+
+/// Who shall take the place of the callee.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferOrder {
+    /// A number in any form people write it, or the user of an extension of the call's customer.
+    pub to: String,
+}
 
 /// Which calls somebody sees, worked out once for many calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,5 +151,50 @@ impl App {
         }
         tracing::info!(call = %id, by = who.name(), "hang-up asked for");
         Ok(())
+    }
+
+    /// Asks the engine that has a call to put somebody else in the place of its callee.
+    ///
+    /// # Errors
+    /// There is no such call, nobody talks in it yet, `to` is nobody whom its customer may call,
+    /// or the engine takes no commands now.
+    pub async fn transfer(
+        &self,
+        who: &Principal,
+        id: CallId,
+        order: &TransferOrder,
+    ) -> Result<(), Refusal> {
+        who.demand(Action::Write, Area::Calls)?;
+        let call = self.live_call(who, id).await?;
+        if call.state != CallState::Talking {
+            return Err(Refusal::Conflict("nobody talks in this call yet".to_owned()));
+        }
+        let to = self.target(&order.to, call.customer.as_ref()).await?;
+        match call.node {
+            Some(node) => {
+                let order = Order::Transfer { node: node.as_str().to_owned(), call: id, to };
+                self.store().order(&order).await?;
+            }
+            None => self
+                .commands()
+                .try_send(OperatorCommand::Transfer { call: id, to: to.into() })
+                .map_err(|_| Refusal::Unavailable("the engine takes no commands now: try again"))?,
+        }
+        tracing::info!(call = %id, by = who.name(), "transfer asked for");
+        Ok(())
+    }
+
+    /// An extension of the customer, or a number in E.164.
+    async fn target(&self, to: &str, customer: Option<&Key>) -> Result<String, Refusal> {
+        let extension = self.store().get::<Extension>(to, &Scope::All).await?;
+        let own = |row: &Extension| row.customer.as_deref() == customer.map(Key::as_str);
+        match (extension, parse_e164(to)) {
+            (Some(found), _) if own(&found.row) => Ok(found.row.user),
+            (_, Ok(number)) => Ok(number.to_string()),
+            (_, Err(_)) => {
+                let message = "this is no telephone number and no extension of the call's customer";
+                Err(Refusal::Invalid(vec![Flaw::at("/to", message)]))
+            }
+        }
     }
 }

@@ -26,7 +26,7 @@ use crate::board::Board;
 use crate::{Deps, NodeInfo, Readiness};
 
 pub use auth::{Action, Area, Permission};
-pub use calls::{CallQuery, Visible};
+pub use calls::{CallQuery, TransferOrder, Visible};
 pub use clock::{Clock, DayEdge};
 pub use provisioning::Provisioned;
 pub use refusal::{Flaw, Refusal};

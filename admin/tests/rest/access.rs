@@ -65,6 +65,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("get", "/api/v1/calls", "xxx-xxx"),
     ("get", "/api/v1/calls/{id}", "xxx-xxx"),
     ("post", "/api/v1/calls/{id}/hangup", "xx-----"),
+    ("post", "/api/v1/calls/{id}/transfer", "xx-----"),
     ("get", "/api/v1/cdrs", "xx-xxxx"),
     ("get", "/api/v1/cdrs/{id}", "xx-xxxx"),
     ("get", "/api/v1/events", "xxx-xxx"),

@@ -148,6 +148,31 @@ async fn a_hang_up_reaches_the_engine_and_a_full_queue_says_so() {
 }
 
 #[tokio::test]
+async fn a_transfer_reaches_the_engine_for_whom_the_customer_may_call() {
+    let mut world = World::new().await;
+    let admin = world.admin().await;
+    world.board.apply(&started(id(1), "acme"));
+    let transfer = |call: CallId, to: &str| {
+        let path = format!("/api/v1/calls/{call}/transfer");
+        ask("post", &path).json(&json!({ "to": to })).by(&admin)
+    };
+    let early = world.ask(transfer(id(1), "080-1234-5678")).await;
+    assert_eq!(early.status, StatusCode::CONFLICT);
+    let leg = tensou_engine::LegNumber(1);
+    let at = tensou_engine::WallTime::from_unix_micros(1_795_392_000_000_000);
+    world.board.apply(&Event::CallAnswered { call: id(1), leg, at });
+    let done = world.ask(transfer(id(1), "080-1234-5678")).await;
+    assert_eq!(done.status, StatusCode::ACCEPTED);
+    let asked = OperatorCommand::Transfer { call: id(1), to: "+818012345678".into() };
+    assert_eq!(world.commands.try_recv().ok(), Some(asked));
+    let nobody = world.ask(transfer(id(1), "nobody")).await;
+    assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(nobody.json()["errors"][0]["pointer"], "/to");
+    assert_eq!(world.ask(transfer(id(2), "201")).await.status, StatusCode::NOT_FOUND);
+    assert!(world.commands.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_trunk_tells_its_channels() {
     let world = World::new().await;
     let admin = world.admin().await;

@@ -103,7 +103,7 @@ impl InDialog<'_> {
         for route in routes {
             let _ = write!(out, "Route: {route}\r\n");
         }
-        if matches!(self.method, "INVITE" | "UPDATE") {
+        if matches!(self.method, "INVITE" | "UPDATE" | "NOTIFY") {
             faces.contact(dialog.flow, out);
             allow(out);
         }

@@ -21,7 +21,7 @@ use super::reliable::{Early, Progress, Reliable, Unacknowledged};
 use super::session::Terms;
 use super::{
     Asked, Call, CallHandle, Dialling, Exchange, Far, Leg, LegState, Near, OfferIn, Phase, Purpose,
-    Source, Talking,
+    Source, Talking, Transfer,
 };
 
 /// The part of the call itself.
@@ -84,7 +84,7 @@ image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to 
 image!(struct Leg {
     dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
     sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
-    session, early, heard, reliable,
+    session, early, heard, reliable, phone, left_at, replaces,
 } later { trunk } not {
     served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
     described = Box::from([]), told = None,
@@ -109,16 +109,17 @@ image!(enum DiversionReason {
 image!(struct Redirection { number, reason, counter, private });
 image!(struct CallerSide { display, network, redirections, own });
 image!(struct Dialling {
-    hunt, offer, passed, max_forwards, session, side, tail, reason, best, early, progress, held,
-    given, resolving,
+    hunt, offer, onto, origin_id, passed, max_forwards, session, side, tail, reason, best, early,
+    progress, held, given, resolving,
 } later { launches });
 image!(enum OfferIn { 0 = Request, 1 = Answer });
 image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
 image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });
 image!(struct Asked { leg, server, seq, near, session });
-image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se) });
+image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se), 2 = Rejoin(then) });
 image!(struct Exchange { purpose, to, client, far, far_seq, offer, told });
-image!(struct Talking { pair });
+image!(struct Transfer { by, kept, refer, told, dialling });
+image!(struct Talking { pair, transfer });
 image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
 
 /// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cdr::CdrLeg;
+use crate::id::Key;
 use crate::media::Side;
 use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::{ClientHandle, ServerHandle};
+use crate::time::WallTime;
 use crate::usage::Channel;
 use crate::wheel::TimerId;
 
@@ -159,6 +161,12 @@ pub(crate) struct Leg {
     pub(crate) reliable: Option<Box<Reliable>>,
     /// Our BYE.
     pub(crate) bye: Option<ClientHandle>,
+    /// The user of one of our phones; none of a trunk or a plain URI.
+    pub(crate) phone: Option<Key>,
+    /// When another leg took its place, if one did.
+    pub(crate) left_at: Option<WallTime>,
+    /// The leg whose place it takes once it is answered (RFC 3891).
+    pub(crate) replaces: Option<u16>,
 }
 
 impl Leg {
@@ -208,6 +216,9 @@ impl Leg {
             heard: None,
             reliable: None,
             bye: None,
+            phone: None,
+            left_at: None,
+            replaces: None,
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::cause::Cause;
 use crate::core::Core;
 use crate::media::{Latch, MediaCommand, PortPair, Remote, SessionId, Side};
-use crate::sdp::{Origin, RelayAddress, Sdp, narrow, rewrite};
+use crate::sdp::{self, Origin, RelayAddress, Sdp, narrow, rewrite};
 
-use super::{A, Call};
+use super::{A, Call, LegState};
 
 /// The relay session of a call.
 #[derive(Debug)]
@@ -128,6 +128,22 @@ impl Call {
         Ok(core.io.compose(|out| rewrite(sdp, relay, origin, out)))
     }
 
+    /// What `leg` described last, as an offer to others on `side`: without a hold, which was
+    /// between it and its partner.
+    pub(super) fn offer_of(
+        &self,
+        core: &mut Core,
+        leg: u16,
+        (side, origin): (Side, Origin),
+    ) -> Result<Arc<[u8]>, Cause> {
+        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
+        let relay = RelayAddress { ip: core.config.media.address, rtp: media.port(side).rtp() };
+        let open = sdp::without_direction(&self.leg(leg).described);
+        let sdp = Sdp::parse(&open).map_err(|_| Cause::NoCodec)?;
+        sdp.relayed().ok_or(Cause::NoCodec)?;
+        Ok(core.io.compose(|out| rewrite(&sdp, relay, origin, out)))
+    }
+
     /// Tells the relay where `leg`'s phone is, as its SDP says.
     ///
     /// # Errors
@@ -168,7 +184,7 @@ impl Call {
         if on_hold {
             // RFC 3264 8.4, the old form of hold: nobody is to be sent anything.
             self.remember_remote(side, None);
-            core.io.media(MediaCommand::ClearRemote { session, side: side });
+            core.io.media(MediaCommand::ClearRemote { session, side });
             return Ok(());
         }
         let remote = Remote {
@@ -178,15 +194,15 @@ impl Call {
             sends,
         };
         self.remember_remote(side, Some(remote));
-        core.io.media(MediaCommand::SetRemote { session, side: side, remote });
+        core.io.media(MediaCommand::SetRemote { session, side, remote });
         Ok(())
     }
 
     /// Forgets a callee's phone: it only had early media.
-    pub(super) fn forget_remote(&mut self, core: &mut Core) {
-        self.remember_remote(Side::B, None);
+    pub(super) fn forget_remote(&mut self, core: &mut Core, side: Side) {
+        self.remember_remote(side, None);
         if let Some(media) = &self.media {
-            core.io.media(MediaCommand::ClearRemote { session: media.session, side: Side::B });
+            core.io.media(MediaCommand::ClearRemote { session: media.session, side });
         }
     }
 
@@ -199,7 +215,8 @@ impl Call {
 
     /// Watches for silence while both sides talk; on hold silence is meant.
     pub(super) fn watch_silence(&mut self, core: &mut Core) {
-        let both = self.pair().is_some_and(|(a, b)| self.leg(a).sends && self.leg(b).sends);
+        let talks = |leg: u16| self.leg(leg).state == LegState::Up && self.leg(leg).sends;
+        let both = self.pair().is_some_and(|(a, b)| talks(a) && talks(b));
         if let Some(media) = &mut self.media
             && media.watched != both
         {

@@ -28,7 +28,7 @@ pub(crate) use compose::{Answer, SDP, allow, answer, finish, supported};
 pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
-pub(crate) use phase::{Begin, end_orphan};
+pub(crate) use phase::{Begin, Referred, Replaced, end_orphan};
 pub(crate) use record::{EndNote, Record};
 use reliable::Progress;
 pub(crate) use session::{Ask, Grant};
@@ -86,6 +86,10 @@ struct Dialling {
     hunt: Hunt,
     /// The caller's SDP, rewritten for the callees; none for a late offer.
     offer: Option<Arc<[u8]>>,
+    /// The side of the relay that the callees are on.
+    onto: Side,
+    /// `o=` of the offer.
+    origin_id: u64,
     /// Header lines that pass to callees.
     passed: Box<[u8]>,
     max_forwards: u8,
@@ -119,6 +123,24 @@ struct Dialling {
 struct Talking {
     /// The two legs that are connected: first the one on the caller's side of the relay.
     pair: (u16, u16),
+    /// Somebody is being rung who shall take the place of one of them.
+    transfer: Option<Box<Transfer>>,
+}
+
+/// A transfer while its target rings.
+#[derive(Debug)]
+struct Transfer {
+    /// Whose place is taken. It may have hung up already.
+    by: u16,
+    /// Who stays.
+    kept: u16,
+    /// The REFER that asked for it, by its CSeq number (RFC 3515 2.4.6); none when an operator
+    /// did.
+    refer: Option<u32>,
+    /// The last status that the transferor was told.
+    told: u16,
+    /// Like a new call: the target may be a group.
+    dialling: Dialling,
 }
 
 /// A request of ours within a dialog: one side's that was passed to the other, or our own.
@@ -144,6 +166,9 @@ enum Purpose {
     Passed(Asked),
     /// To renew the session of the leg; with the Min-SE that a 422 named.
     Renewal(Option<u32>),
+    /// It has another partner now, whose description it is offered; then its answer is offered
+    /// to that partner, if one is named.
+    Rejoin(Option<u16>),
 }
 
 /// A request of a peer that waits for its answer.
@@ -226,6 +251,32 @@ impl Call {
             Phase::Talking(talking) if leg == talking.pair.0 => Some(talking.pair.1),
             Phase::Talking(talking) if leg == talking.pair.1 => Some(talking.pair.0),
             Phase::Talking(_) | Phase::Dialling(_) | Phase::Ended => None,
+        }
+    }
+
+    /// The hunt that is going on: of the call itself, or of a transfer.
+    fn dialling(&self) -> Option<&Dialling> {
+        match &self.phase {
+            Phase::Dialling(dialling) => Some(dialling),
+            Phase::Talking(talking) => talking.transfer.as_ref().map(|one| &one.dialling),
+            Phase::Ended => None,
+        }
+    }
+
+    /// [`Call::dialling`], to be changed.
+    fn dialling_mut(&mut self) -> Option<&mut Dialling> {
+        match &mut self.phase {
+            Phase::Dialling(dialling) => Some(dialling),
+            Phase::Talking(talking) => talking.transfer.as_mut().map(|one| &mut one.dialling),
+            Phase::Ended => None,
+        }
+    }
+
+    /// The transfer that is going on.
+    fn transfer(&self) -> Option<&Transfer> {
+        match &self.phase {
+            Phase::Talking(talking) => talking.transfer.as_deref(),
+            Phase::Dialling(_) | Phase::Ended => None,
         }
     }
 

@@ -95,9 +95,16 @@ impl Call {
             let Some(mut record) = leg.record.take() else { continue };
             if answered_leg == Some(at as u16) {
                 record.media = media;
-                record.ended_at = end.at;
-                record.q850_cause = end.q850_cause;
                 answered_by = Some(record.destination.clone());
+            }
+            // Of several that talked one after the other, the last did so to the end.
+            match (record.answered_at, leg.left_at) {
+                (Some(_), Some(left)) => record.ended_at = left,
+                (Some(_), None) => {
+                    record.ended_at = end.at;
+                    record.q850_cause = end.q850_cause;
+                }
+                (None, _) => {}
             }
             if record.ended_at < record.started_at {
                 record.ended_at = core.io.now.wall;
@@ -172,6 +179,24 @@ impl Record {
             ended_by: end.ended_by,
             answered_by: None,
             legs: Vec::new(),
+        }
+    }
+
+    /// The caller of this call as a leg of another.
+    pub(crate) fn as_leg(&self, now: WallTime) -> CdrLeg {
+        let number = self.caller.number.map_or_else(String::new, |number| number.to_string());
+        CdrLeg {
+            destination: Key::from(&*number),
+            trunk_out: self.trunk_in.clone(),
+            dialled: number,
+            presented: None,
+            started_at: now,
+            ringing_at: None,
+            answered_at: Some(now),
+            ended_at: now,
+            sip_status: 200,
+            q850_cause: 0,
+            media: None,
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 pub use codec::{Codec, MAX_CODECS, codec_in_common};
 pub(crate) use narrow::narrow;
+pub(crate) use rewrite::without_direction;
 pub use rewrite::{Origin, RelayAddress, rewrite};
 
 /// The most media lines of a description. A telephone offers one or two, a video room a handful.

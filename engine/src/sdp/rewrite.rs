@@ -60,6 +60,17 @@ pub fn rewrite(sdp: &Sdp<'_>, relay: RelayAddress, origin: Origin, out: &mut Vec
     }
 }
 
+/// The body without its directions: `sendrecv` (RFC 4566 6).
+pub(crate) fn without_direction(body: &[u8]) -> Vec<u8> {
+    let directions: [&[u8]; 4] = [b"sendrecv", b"sendonly", b"recvonly", b"inactive"];
+    let kept = lines(body).map_while(Result::ok);
+    let kept = kept.filter(|line| line.letter != b'a' || !directions.contains(&line.value));
+    kept.fold(Vec::with_capacity(body.len()), |mut out, line| {
+        out.extend_from_slice(line.raw);
+        out
+    })
+}
+
 /// Keeps the user name, if it is one word, and its session to the reader looks like ours.
 fn write_origin(line: &Line<'_>, ip: IpAddr, origin: Origin, out: &mut Vec<u8>) {
     let fields = line.value.split(|b| *b == b' ').filter(|field| !field.is_empty()).count();

@@ -57,6 +57,11 @@ pub(crate) struct SessionIds {
 }
 
 impl SessionIds {
+    /// Of an end that has none: a new one.
+    pub(crate) fn made(random: [u64; 2]) -> SessionIds {
+        SessionIds { local: format!("{:016x}{:016x}", random[0], random[1]).into(), remote: None }
+    }
+
     /// Of the end that calls: its own, as it came to us, else a new one.
     pub(crate) fn of(msg: &Message<'_>, random: [u64; 2]) -> SessionIds {
         let made = || format!("{:016x}{:016x}", random[0], random[1]).into();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tensou_engine::media::{MediaCommand, MediaEvent, SessionId, SideCounters};
+use tensou_engine::media::{MediaCommand, MediaEvent, Remote, SessionId, SideCounters};
 
 /// A session of the relay.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Opened {
 #[derive(Debug, Default)]
 pub(crate) struct Relay {
     pub(crate) sessions: BTreeMap<SessionId, Opened>,
+    /// Where it was told to send, in order.
+    pub(crate) remotes: Vec<Remote>,
     /// Of a hundred ports, so many cannot be bound.
     pub(crate) refuses: u64,
     /// Milliseconds that the last counters take.
@@ -53,7 +55,11 @@ impl Relay {
                 }
                 None
             }
-            MediaCommand::SetRemote { .. } | MediaCommand::ClearRemote { .. } => None,
+            MediaCommand::SetRemote { remote, .. } => {
+                self.remotes.push(remote);
+                None
+            }
+            MediaCommand::ClearRemote { .. } => None,
         }
     }
 

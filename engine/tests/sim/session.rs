@@ -1,10 +1,14 @@
 //! One dialog as a phone sees it: what it is asked to do, and what it owes its peer.
 
+mod skills;
+
 use std::time::Duration;
 
 use crate::rng::Rng;
 use crate::text::{Msg, sdp};
 use crate::ua::{Act, Alarm, Out, Quirks};
+
+pub(crate) use skills::Skills;
 
 /// RFC 3261 17: as the phones keep them.
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -35,6 +39,7 @@ pub(crate) struct Facts {
     pub(crate) invited_at: u64,
     /// Provisional answers above 100, with their bodies.
     pub(crate) heard: Vec<(u16, String)>,
+    pub(crate) last_progress: Option<Msg>,
     pub(crate) finally: Option<Msg>,
     pub(crate) answered_at: Option<u64>,
     pub(crate) acked: Option<(u64, Msg)>,
@@ -47,6 +52,8 @@ pub(crate) struct Facts {
     /// Requests of the peer within the dialog.
     pub(crate) asked: Vec<Msg>,
     pub(crate) vanished: bool,
+    /// Its partner was given to somebody else by a REFER in another dialog of the same phone.
+    pub(crate) transferred: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +95,7 @@ pub(crate) struct Session {
     clients: Vec<Client>,
     served: Option<Served>,
     answers: Vec<(String, Msg)>,
+    standing: skills::Standing,
 }
 
 fn key(msg: &Msg) -> String {
@@ -127,14 +135,8 @@ impl Session {
             clients: Vec::new(),
             served: None,
             answers: Vec::new(),
+            standing: skills::Standing::default(),
         }
-    }
-
-    /// The same phone behind a fork: another tag answers the same INVITE.
-    pub(crate) fn twin(&self, at: usize, rng: &mut Rng) -> Session {
-        let mut twin = Session::new(at, Role::Callee, self.invite.clone(), &self.place, rng);
-        twin.facts.invited_at = self.facts.invited_at;
-        twin
     }
 
     fn ip(&self) -> &str {
@@ -210,6 +212,9 @@ impl Session {
         if let Some((_, answer)) = self.answers.iter().find(|(have, _)| *have == known) {
             return out.send(answer);
         }
+        if self.treats(msg, out) {
+            return;
+        }
         match msg.method() {
             "ACK" => self.on_ack(msg, out),
             "BYE" => {
@@ -263,12 +268,27 @@ impl Session {
     }
 
     fn reply(&mut self, request: &Msg, status: u16, body: Option<&str>, out: &mut Out<'_>) -> Msg {
+        self.reply_with(request, status, body, &[], out)
+    }
+
+    fn reply_with(
+        &mut self,
+        request: &Msg,
+        status: u16,
+        body: Option<&str>,
+        extra: &[(&str, &str)],
+        out: &mut Out<'_>,
+    ) -> Msg {
         let to = match (request.to_tag(), status) {
             (Some(_), _) | (_, 100) => request.header("To").to_owned(),
             (None, _) => format!("{};tag={}", request.header("To"), self.local_tag),
         };
         let mut answer = Msg::answer(request, status, &to);
         answer.add("Contact", &format!("<sip:phone@{}>", self.place));
+        self.dress(request, status, &mut answer, out);
+        for (name, value) in extra {
+            answer.add(name, value);
+        }
         if let Some(body) = body {
             answer = answer.with_sdp(body);
         }
@@ -324,6 +344,7 @@ impl Session {
                 out.send(&ack);
             }
         }
+        self.studies(msg, status, out);
         if std::mem::replace(&mut self.clients[at].done, status >= 200) {
             self.clients[at].done = true;
             return;
@@ -344,6 +365,7 @@ impl Session {
     fn on_progress(&mut self, msg: &Msg, status: u16, out: &mut Out<'_>) {
         if (101..200).contains(&status) {
             self.facts.heard.push((status, msg.body.clone()));
+            self.facts.last_progress = Some(msg.clone());
         }
         if status < 200 {
             if self.wants_cancel {
@@ -417,7 +439,7 @@ impl Session {
             Act::OfferlessInvite if self.state == State::Up => self.ask("INVITE", None, out),
             Act::Ask(method) if self.state == State::Up => self.ask(method, None, out),
             Act::Vanish => self.facts.vanished = true,
-            _ => {}
+            _ => self.acts_skilfully(act, out),
         }
     }
 
@@ -465,14 +487,5 @@ impl Session {
         out.send(&served.msg);
         served.interval = (served.interval * 2).min(T2);
         out.alarm(served.interval, Alarm::Final { session: self.at });
-    }
-
-    /// Whether this phone thinks that it rings, talks, or awaits something. One that never said
-    /// a word to an INVITE is not one: it cannot be cancelled (RFC 3261 9.1). Nor is one that
-    /// rings on against our CANCEL.
-    pub(crate) fn alive(&self) -> bool {
-        let mute = self.role == Role::Callee && self.answers.is_empty();
-        let deaf = self.quirks.deaf_to_cancel && self.state == State::Inviting;
-        !mute && !deaf && !self.facts.vanished && self.state != State::Ended
     }
 }

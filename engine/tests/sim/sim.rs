@@ -174,6 +174,13 @@ impl Call<'_> {
         self
     }
 
+    /// One rings, and nobody else hears of it.
+    pub(crate) fn rings_quietly(self, who: &str) -> Self {
+        assert_eq!(self.sim.leg(who).state, State::Inviting, "{who}");
+        self.sim.does(who, Act::Ring(180, false));
+        self
+    }
+
     pub(crate) fn nobody_rings(self, who: &str) -> Self {
         let rings = self.sim.find(who).is_some_and(|_| self.sim.leg(who).state == State::Inviting);
         assert!(!rings, "{who} rings");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::rng::Rng;
-use crate::session::{Role, Session};
+use crate::session::{Role, Session, Skills};
 use crate::text::Msg;
 
 /// Something a phone does by itself.
@@ -24,6 +24,16 @@ pub(crate) enum Act {
     OfferlessInvite,
     /// A request within the dialog.
     Ask(&'static str),
+    /// A reliable provisional answer (RFC 3262), with early media or without.
+    RingReliably(u16, bool),
+    /// REFER with this Refer-To.
+    Refer(String),
+    /// PRACK with this RAck.
+    Prack(String),
+    /// UPDATE with a new description.
+    Update(&'static str),
+    /// Renews its session, unless that was done meanwhile: the number of the turn.
+    Renew(u32),
     /// Neither sends nor hears any more.
     Vanish,
 }
@@ -36,6 +46,11 @@ pub(crate) struct Quirks {
     /// Says 100 to a re-INVITE and nothing more.
     pub(crate) never_agrees: bool,
     pub(crate) once_up: Vec<(Duration, Act)>,
+    pub(crate) skills: Skills,
+    /// Headers of its 18x, and of its failures.
+    pub(crate) ringing_with: Vec<(&'static str, &'static str)>,
+    pub(crate) answering_with: Vec<(&'static str, &'static str)>,
+    pub(crate) refusing_with: Vec<(&'static str, &'static str)>,
     /// Instead of the usual description.
     pub(crate) answer_sdp: Option<String>,
 }
@@ -51,6 +66,7 @@ pub(crate) struct Plan {
 pub(crate) enum Alarm {
     Resend { session: usize, client: usize },
     Final { session: usize },
+    Progress { session: usize },
     Act { session: usize, act: Act },
 }
 
@@ -165,6 +181,7 @@ impl Ua {
         match alarm {
             Alarm::Resend { session, client } => self.sessions[*session].resend(*client, out),
             Alarm::Final { session } => self.sessions[*session].resend_final(out),
+            Alarm::Progress { session } => self.sessions[*session].resend_progress(out),
             Alarm::Act { session, act: Act::Fork } => {
                 if self.sessions[*session].facts.vanished {
                     return;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::{Provisioning, Snapshot};
 use tensou_engine::{
-    Cdr, Engine, EngineConfig, Event, Flow, Input, Limits, Listener, ListenerId, MediaConfig, Now,
-    OperatorCommand, Output, Timestamp, Transport, UnknownPeer, WallTime,
+    CallId, Cdr, Engine, EngineConfig, Event, Flow, Input, Limits, Listener, ListenerId,
+    MediaConfig, Now, OperatorCommand, Output, Timestamp, Transport, UnknownPeer, WallTime,
 };
 
 use crate::check::{self, Check, End};
@@ -304,6 +304,15 @@ impl World {
             }
             What::Media(event) => self.media(event),
         }
+    }
+
+    /// The calls that have begun, in order.
+    pub(crate) fn calls_started(&self) -> Vec<CallId> {
+        let started = self.events.iter().filter_map(|event| match event {
+            Event::CallStarted(start) => Some(start.call),
+            _ => None,
+        });
+        started.collect()
     }
 
     /// Everything must have come to its end: asks every checker.

@@ -12,6 +12,7 @@ use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
+use crate::media::Side;
 use crate::sdp::{Sdp, codec_in_common};
 use crate::sip::dialog::{Dialog, Style};
 use crate::sip::syntax::{HeaderId, Message};
@@ -35,8 +36,7 @@ impl Call {
                 self.end_stray(core, leg, msg, tag);
             };
         }
-        let winner =
-            self.leg(leg).state == LegState::Calling && matches!(self.phase, Phase::Dialling(_));
+        let winner = self.leg(leg).state == LegState::Calling && self.dialling().is_some();
         if winner && self.hold_answer(leg, msg) {
             return;
         }
@@ -52,12 +52,22 @@ impl Call {
                 ([], Some(early)) => early,
                 (body, _) => body.into(),
             };
-            self.connect(core, leg, msg, &body);
+            match self.transfer() {
+                Some(_) => self.connect_transfer(core, leg, msg, &body),
+                None => self.connect(core, leg, msg, &body),
+            }
         } else {
             // A 200 that crossed our CANCEL: acknowledged and ended.
             send_ack(core, &self.leg(leg).dialog, seq, None);
+            let now = core.io.now.wall;
+            let calling = self.leg(leg).state == LegState::Calling;
             if let Some(record) = &mut self.leg_mut(leg).record {
                 record.sip_status = 200;
+                if calling {
+                    // It had waited for the caller's PRACK when the caller gave up.
+                    record.ended_at = now;
+                    record.q850_cause = Cause::AnsweredElsewhere.q850();
+                }
             }
             self.send_bye(core, leg, Cause::AnsweredElsewhere.q850());
         }
@@ -97,7 +107,7 @@ impl Call {
                 self.cancel_leg(core, other, Cause::AnsweredElsewhere, CancelReason::Elsewhere);
             }
         }
-        self.phase = Phase::Talking(Talking { pair: (A, leg) });
+        self.phase = Phase::Talking(Talking { pair: (A, leg), transfer: None });
         core.io.disarm(self.leg_mut(A).timer.take());
         core.io.event(Event::CallAnswered { call: self.id, leg: LegNumber(leg), at: now.wall });
         let Invite::Received(server) = self.leg(A).invite else { return };
@@ -140,7 +150,7 @@ impl Call {
 
     /// A callee answered with something that cannot be connected: it is ended, and the hunt
     /// goes on.
-    fn refuse_answer(&mut self, core: &mut Core, leg: u16, cause: Cause) {
+    pub(super) fn refuse_answer(&mut self, core: &mut Core, leg: u16, cause: Cause) {
         send_ack(core, &self.leg(leg).dialog, self.leg(leg).invite_seq, None);
         if let Some(record) = &mut self.leg_mut(leg).record {
             record.sip_status = cause.status();
@@ -148,7 +158,9 @@ impl Call {
             record.ended_at = core.io.now.wall;
         }
         self.send_bye(core, leg, cause.q850());
-        self.forget_remote(core);
+        if self.transfer().is_none() {
+            self.forget_remote(core, Side::B);
+        }
         let place = self.leg(leg).place;
         if !self.branch_still_rings(place) {
             self.branch_failed(core, place.step, cause.status(), cause);

@@ -60,7 +60,7 @@ impl Call {
     }
 
     fn on_ringing(&mut self, core: &mut Core, leg: u16, status: u16, msg: &Message<'_>) {
-        if self.leg(leg).state != LegState::Calling || !matches!(self.phase, Phase::Dialling(_)) {
+        if self.leg(leg).state != LegState::Calling || self.dialling().is_none() {
             return;
         }
         let Heard::New(early) = self.early_dialog(core, leg, msg) else { return };
@@ -77,6 +77,9 @@ impl Call {
         let body = msg.body();
         let has_sdp = !body.is_empty()
             && msg.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
+        if self.transfer().is_some() {
+            return self.on_target_ringing(core, leg, status, has_sdp.then_some(body));
+        }
         let Phase::Dialling(dialling) = &mut self.phase else { return };
         // Of all callees, and of all phones behind one of them, one is heard.
         let mine = has_sdp
@@ -127,7 +130,7 @@ impl Call {
         }
         self.leg_gone(core, leg);
         if was == LegState::Calling {
-            if let Phase::Dialling(dialling) = &mut self.phase {
+            if let Some(dialling) = self.dialling_mut() {
                 dialling.given = q850;
             }
             core.io.event(Event::LegEnded {
@@ -159,11 +162,12 @@ impl Call {
     }
 
     fn lose_early_media(&mut self, core: &mut Core, leg: u16) {
-        if let Phase::Dialling(dialling) = &mut self.phase
+        if let Some(dialling) = self.dialling_mut()
             && dialling.early == Some(leg)
         {
             dialling.early = None;
-            self.forget_remote(core);
+            let side = dialling.onto;
+            self.forget_remote(core, side);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::call::compose::{Answer, SDP, answer, send_ack};
-use crate::call::{Asked, Call, Exchange, Far, Near, OfferIn, Purpose, session};
+use crate::call::{Asked, Call, Exchange, Far, LegState, Near, OfferIn, Purpose, session};
 use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
@@ -36,7 +36,7 @@ impl Call {
             match exchange.purpose {
                 Purpose::Passed(asked) if asked.leg == leg => return Some(Conflict::Own),
                 _ if exchange.to == leg => return Some(Conflict::Crossing),
-                Purpose::Passed(_) | Purpose::Renewal(_) => {}
+                Purpose::Passed(_) | Purpose::Renewal(_) | Purpose::Rejoin(_) => {}
             }
         }
         let leg = self.leg(leg);
@@ -129,13 +129,19 @@ impl Call {
                     (_, status) => status,
                 };
                 self.refuse(core, asked.leg, asked.server, status, b"");
+                if self.leg(asked.leg).replaces.is_some() {
+                    self.replacing_failed(core, asked.leg, status);
+                }
             }
             Purpose::Renewal(_) => self.on_renewal_refused(core, exchange, status, min_se),
+            Purpose::Rejoin(then) => self.on_rejoin_refused(core, exchange.to, then, status),
         }
         // RFC 3261 12.2.1.2 and 14.1: the far dialog is gone; other failures change nothing.
         if matches!(status, 408 | 481) {
             let (cause, by) = match exchange.purpose {
-                Purpose::Passed(_) => (Cause::Timeout, self.side_of(exchange.to)),
+                Purpose::Passed(_) | Purpose::Rejoin(_) => {
+                    (Cause::Timeout, self.side_of(exchange.to))
+                }
                 Purpose::Renewal(_) => (Cause::SessionExpired, EndedBy::System),
             };
             self.end(core, cause, by, None);
@@ -160,6 +166,7 @@ impl Call {
         }
         match exchange.purpose {
             Purpose::Renewal(_) => self.on_renewed(core, to, msg),
+            Purpose::Rejoin(then) => self.on_rejoined(core, (to, then), exchange, msg),
             Purpose::Passed(asked) if exchange.far == Far::Other => {
                 self.pass_plain_answer(core, asked, msg);
             }
@@ -201,7 +208,13 @@ impl Call {
             Near::Invite => {
                 let Asked { server, seq, session, .. } = asked;
                 let accepting = Accepting { server, seq, session, answer_to };
+                if self.leg(from).state == LegState::Calling {
+                    self.leg_mut(from).state = LegState::Up;
+                }
                 self.send_ok(core, from, accepting, Some(&sdp));
+                if let Some(old) = self.leg_mut(from).replaces.take() {
+                    self.take_place(core, from, old);
+                }
             }
             Near::Update | Near::Prack | Near::Other => {
                 self.accept_plainly(core, asked, Some(&sdp))

@@ -7,10 +7,13 @@ mod early;
 mod exchange;
 mod offer;
 mod prack;
+mod refer;
 mod refresh;
 mod release;
 mod resume;
 mod talk;
+mod transfer;
 
 pub(crate) use admit::Begin;
 pub(crate) use answer::end_orphan;
+pub(crate) use refer::{Referred, Replaced};

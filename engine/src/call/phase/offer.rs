@@ -171,7 +171,7 @@ impl Call {
         };
         let min_se = match purpose {
             Purpose::Renewal(min_se) => min_se,
-            Purpose::Passed(_) => None,
+            Purpose::Passed(_) | Purpose::Rejoin(_) => None,
         };
         let terms = self.leg(to).session.as_ref().map(|session| session.terms);
         let lines = terms.map_or_else(String::new, |terms| session::renewing(terms, min_se));

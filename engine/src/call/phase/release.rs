@@ -70,6 +70,9 @@ impl Call {
         };
         for leg in 1..self.legs.len() as u16 {
             match self.leg(leg).state {
+                LegState::Calling if self.leg(leg).replaces.is_some() => {
+                    self.replacing_failed(core, leg, 487);
+                }
                 LegState::Calling => {
                     self.cancel_leg(core, leg, cause, reason);
                 }
@@ -121,6 +124,15 @@ impl Call {
         }
     }
 
+    /// An INVITE that would have taken the place of another leg has its final answer.
+    pub(super) fn replacing_failed(&mut self, core: &mut Core, leg: u16, status: u16) {
+        let now = core.io.now.wall;
+        if let Some(record) = &mut self.leg_mut(leg).record {
+            (record.sip_status, record.ended_at) = (status, now);
+        }
+        self.leg_gone(core, leg);
+    }
+
     /// Writes the record as soon as nothing can change it any more.
     pub(super) fn settle(&mut self, core: &mut Core) {
         if self.record.end.is_none() || self.record.written {
@@ -163,7 +175,16 @@ impl Call {
     }
 
     /// The caller cancelled (RFC 3261 9.2), with the cause that its network gives (RFC 3326).
-    pub(crate) fn cancelled(&mut self, core: &mut Core, msg: &Message<'_>) {
+    pub(crate) fn cancelled(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+        if let Some(old) = self.leg(leg).replaces {
+            // It would have taken the place of another, which stays.
+            self.drop_exchanges(core, leg);
+            self.replacing_failed(core, leg, 487);
+            if let Some(kept) = self.other(old) {
+                self.rejoin(core, kept, old, None);
+            }
+            return;
+        }
         if self.leg(A).state == LegState::Calling {
             self.end_as(core, Cause::Cancelled, EndedBy::Caller, (None, q850_of(msg)));
         }

@@ -77,7 +77,9 @@ impl Call {
                 // One that lost the race, or whose answer was refused, ends nothing but itself.
                 let connected = self.other(leg).is_some();
                 self.leg_gone(core, leg);
-                if connected {
+                if self.transfer().is_some_and(|transfer| transfer.by == leg) {
+                    self.transferor_left(core, leg);
+                } else if connected {
                     let by = self.side_of(leg);
                     self.end_as(core, Cause::NormalClearing, by, (None, q850));
                 }

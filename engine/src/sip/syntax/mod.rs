@@ -33,6 +33,7 @@ pub use method::Method;
 pub use name_addr::{NameAddr, NameAddrs};
 pub use params::Params;
 pub use reason::reason_phrase;
+pub(crate) use uri::unescape;
 pub use uri::{Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use writer::Writer;

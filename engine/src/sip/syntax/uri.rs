@@ -199,7 +199,7 @@ pub(super) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
 }
 
 /// Resolves `%` escapes, each once. Bytes that are no UTF-8 afterwards become U+FFFD.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

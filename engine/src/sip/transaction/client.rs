@@ -161,6 +161,13 @@ impl Transactions {
         self.clients.get(at).and_then(|client| client.request.clone())
     }
 
+    /// Its leg belongs to another call now.
+    pub(crate) fn hand_over(&mut self, at: ClientHandle, owner: Owner) {
+        if let Some(client) = self.clients.get_mut(at) {
+            client.owner = Some(owner);
+        }
+    }
+
     /// Whether this transaction still exists.
     pub(crate) fn asks(&self, at: ClientHandle) -> bool {
         self.clients.get(at).is_some()

@@ -86,6 +86,14 @@ fn compare(token: &str, caller: &Session, callees: &[&Session], cdr: &Cdr) {
     if let Some(heard) = caller.facts.answered_at {
         assert!(heard >= answered_at, "{token} heard the answer before it came");
     }
+    // Who has brought two others together is out of both calls without a BYE of its own.
+    if caller.facts.transferred {
+        return;
+    }
+    // After a transfer others talk to the end, whom this token does not name.
+    if cdr.legs.iter().filter(|leg| leg.answered_at.is_some()).count() > 1 {
+        return;
+    }
     let ended_at = at(cdr.ended_at);
     let ended_by = |session: &Session| {
         let sent = session.facts.bye_sent_at.is_some_and(|sent| sent <= ended_at);

@@ -182,12 +182,13 @@ fn a_trunk_that_knows_nothing_of_the_offer_is_not_called() {
 fn headers_pass_by_the_trunks_list_and_private_ones_only_from_trusted_trunks() {
     let with_headers = |msg: &mut Msg| {
         msg.add("X-Account", "42");
-        msg.add("P-Early-Media", "supported");
+        msg.add("P-Charging-Vector", "icid-value=1");
         msg.add("Call-Info", "<http://example.jp/a.png>;purpose=icon");
         msg.add("Subject", "order");
     };
     let seen = |told: &Msg| {
-        ["X-Account", "P-Early-Media", "Call-Info", "Subject"].map(|name| told.get(name).is_some())
+        ["X-Account", "P-Charging-Vector", "Call-Info", "Subject"]
+            .map(|name| told.get(name).is_some())
     };
     assert_eq!(seen(&told(&mut Sim::new(), with_headers)), [false, false, false, true]);
     let mut sim = Sim::with(|office| {

@@ -1,20 +1,16 @@
 //! Which DID is called, whose it is, and what rings for it.
 
-use std::sync::Arc;
-
 use crate::call::{Call, Source};
 use crate::cause::Cause;
 use crate::cdr::Direction;
-use crate::plan::{E164, parse_e164};
-use crate::route::{Branch, DidSource, Step, Strategy, Target, Trunk, Way};
+use crate::plan::E164;
+use crate::route::{DidSource, Trunk, Way};
 use crate::sip::syntax::{HeaderId, NameAddr, Start, Uri};
 
 use super::dialled::Dialled;
 use super::number::called_in;
+use super::outgoing::{Caller, plan};
 use super::{Begin, Routed};
-
-/// RFC 3261 16.6 timer C bounds ringing; a number dialled by one of our phones rings as long.
-const OUTGOING_RING: std::time::Duration = std::time::Duration::from_secs(180);
 
 impl Begin<'_, '_> {
     /// Which DID, whose, and what rings for it.
@@ -57,36 +53,9 @@ impl Begin<'_, '_> {
         call.record.did = presented;
         call.record.direction = Direction::Out;
         let dialled = Dialled::of(self.msg).ok_or(Cause::Protocol)?;
-        let single = |target, direction| Routed {
-            direction,
-            steps: Arc::from([Step {
-                group: None,
-                strategy: Strategy::Simultaneous,
-                branches: Box::from([Branch {
-                    target,
-                    delay: std::time::Duration::ZERO,
-                    ring: OUTGOING_RING,
-                }]),
-            }]),
-        };
-        if let Some(other) = snapshot.extension_of_user(&dialled.user)
-            && snapshot.extension(other).customer == extension.customer
-        {
-            return Ok(single(Target::Extension(other), Direction::In));
-        }
-        if dialled.is_feature_code() {
-            return Err(Cause::Blocked);
-        }
-        let number = parse_e164(&dialled.user).map_err(|_| Cause::Unallocated)?;
-        // A customer without a number of its own has none to present, so it calls nobody.
-        if presented.is_none() {
-            return Err(Cause::Blocked);
-        }
-        if let Some(did) = snapshot.did(number) {
-            did.takes_calls()?;
-            return Ok(Routed { direction: Direction::Out, steps: did.route.clone() });
-        }
-        Ok(single(Target::Number(number), Direction::Out))
+        let caller = Caller { customer: extension.customer.as_ref(), holds: presented };
+        let (direction, steps) = plan(&snapshot, &caller, &dialled.user)?;
+        Ok(Routed { direction, steps })
     }
 
     /// The number called, where this trunk puts it.

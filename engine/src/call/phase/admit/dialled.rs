@@ -47,11 +47,6 @@ impl Dialled {
         };
         Some(Dialled { clir, user: user.to_owned(), tail })
     }
-
-    /// A feature code of somebody's exchange (`*21*…#`), never a number to call.
-    pub(super) fn is_feature_code(&self) -> bool {
-        self.user.contains(['*', '#'])
-    }
 }
 
 #[cfg(test)]
@@ -73,14 +68,6 @@ mod tests {
         ] {
             let dialled = Dialled::in_uri(&Uri::parse(uri).unwrap()).unwrap();
             assert_eq!((dialled.clir, &*dialled.user), (clir, user), "{uri}");
-        }
-    }
-
-    #[test]
-    fn feature_codes_are_known() {
-        for (uri, is) in [("sip:*21*0312345678%23@h", true), ("sip:0312345678@h", false)] {
-            let dialled = Dialled::in_uri(&Uri::parse(uri).unwrap()).unwrap();
-            assert_eq!(dialled.is_feature_code(), is, "{uri}");
         }
     }
 }

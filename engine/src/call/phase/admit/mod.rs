@@ -5,6 +5,7 @@ mod caller;
 mod dialled;
 mod looped;
 mod number;
+mod outgoing;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::core::Core;
 use crate::event::{CallStarted, Event};
 use crate::hunt::Hunt;
 use crate::input::Flow;
+use crate::media::Side;
 use crate::route::{DialogPolicy, DiversionReason, Step};
 use crate::sdp::Sdp;
 use crate::sip::dialog::{Dialog, SessionIds, Style, record_routes};
@@ -27,6 +29,8 @@ use crate::sip::token::{Tag, hex};
 use crate::sip::transaction::ServerHandle;
 use crate::timer::CallTimer;
 use crate::usage::{Bound, NoRoom};
+
+pub(in crate::call) use outgoing::{Caller, plan};
 
 /// RFC 3261 8.1.1.6: hops of a request that names none.
 const MAX_FORWARDS: u8 = 70;
@@ -76,10 +80,15 @@ impl Begin<'_, '_> {
         if let Source::Trunk(trunk) = self.source {
             leg.trunk = Some(trunk);
         }
+        if let Source::Extension(at) = self.source {
+            leg.phone = Some(routing.snapshot.extension(at).user.clone());
+        }
         let dialling = Dialling {
             hunt: Hunt::new(Arc::from([])),
             offer: None,
             passed: passed_headers(self.msg, self.passed_names(core)),
+            onto: Side::B,
+            origin_id,
             max_forwards: MAX_FORWARDS,
             session: SessionIds::of(self.msg, [core.io.rng.next_u64(), core.io.rng.next_u64()]),
             side: calling.side,
@@ -143,35 +152,42 @@ impl Begin<'_, '_> {
     }
 
     fn dialog(&self, core: &mut Core, handle: CallHandle) -> Option<Dialog> {
-        let msg = self.msg;
-        let tag = Tag {
-            shard: core.config.shard,
-            call: handle.to_bits(),
-            leg: A,
-            random: core.io.rng.next_u64(),
-        };
-        let mut local_tag = Vec::with_capacity(38);
-        tag.write(&mut local_tag);
-        let mut local = msg.first(HeaderId::To)?.to_vec();
-        local.extend_from_slice(b";tag=");
-        local.extend_from_slice(&local_tag);
-        let from = msg.from().ok()?;
-        let contact = msg.contact().ok().flatten();
-        Some(Dialog {
-            call_id: msg.call_id().ok()?.into(),
-            local: local.into(),
-            local_tag: String::from_utf8(local_tag).ok()?.into(),
-            remote: msg.first(HeaderId::From)?.into(),
-            remote_tag: from.tag().map(Box::from),
-            local_seq: 0,
-            remote_seq: Some(msg.cseq().ok()?.number),
-            target: contact.map_or(from.uri.raw, |contact| contact.uri.raw).into(),
-            routes: record_routes(msg),
-            flow: self.flow,
-            by_flow: matches!(self.source, Source::Extension(_)),
-            style: self.style(core),
-        })
+        let by_flow = matches!(self.source, Source::Extension(_));
+        let dialog = received_dialog(core, (handle, A), (self.msg, self.flow), by_flow)?;
+        Some(Dialog { style: self.style(core), ..dialog })
     }
+}
+
+/// The dialog that a peer's INVITE makes with a leg of ours (RFC 3261 12.1.1).
+pub(in crate::call::phase) fn received_dialog(
+    core: &mut Core,
+    (call, leg): (CallHandle, u16),
+    (msg, flow): (&Message<'_>, Flow),
+    by_flow: bool,
+) -> Option<Dialog> {
+    let tag =
+        Tag { shard: core.config.shard, call: call.to_bits(), leg, random: core.io.rng.next_u64() };
+    let mut local_tag = Vec::with_capacity(38);
+    tag.write(&mut local_tag);
+    let mut local = msg.first(HeaderId::To)?.to_vec();
+    local.extend_from_slice(b";tag=");
+    local.extend_from_slice(&local_tag);
+    let from = msg.from().ok()?;
+    let contact = msg.contact().ok().flatten();
+    Some(Dialog {
+        call_id: msg.call_id().ok()?.into(),
+        local: local.into(),
+        local_tag: String::from_utf8(local_tag).ok()?.into(),
+        remote: msg.first(HeaderId::From)?.into(),
+        remote_tag: from.tag().map(Box::from),
+        local_seq: 0,
+        remote_seq: Some(msg.cseq().ok()?.number),
+        target: contact.map_or(from.uri.raw, |contact| contact.uri.raw).into(),
+        routes: record_routes(msg),
+        flow,
+        by_flow,
+        style: Style::default(),
+    })
 }
 
 impl Call {
@@ -266,7 +282,7 @@ impl Call {
 
     /// Resumes hunting on behalf of a call that was admitted: only a call that dials is asked.
     pub(in crate::call::phase) fn admission(&self) -> Option<Admitted> {
-        matches!(self.phase, Phase::Dialling(_)).then_some(Admitted(()))
+        self.dialling().is_some().then_some(Admitted(()))
     }
 
     /// A new Call-ID of ours: random, without an address in it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::call::compose::finish;
 use crate::call::leg::{Invite, Place};
-use crate::call::{Call, Leg, MAX_LEGS, Phase, Source, allow, compose, session};
+use crate::call::{Call, Leg, MAX_LEGS, Source, allow, compose, session};
 use crate::cause::Cause;
 use crate::cdr::{CdrLeg, Direction};
 use crate::core::Core;
@@ -88,8 +88,9 @@ impl Call {
         let dialog = self.leg_dialog(core, number, &route, &identity, &writing);
         let kept = trunk.map(|trunk| trunk.dialog).unwrap_or_default();
         let owner = self.owner(number);
-        let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
+        let Some(dialling) = self.dialling() else { return Err(Cause::Cancelled) };
         let max_forwards = dialling.max_forwards;
+        let (side, offer_origin) = (dialling.onto, dialling.origin_id);
         let passed = &dialling.passed;
         let abilities = abilities(&kept, offer.is_some());
         let (transactions, io, faces) = core.writer();
@@ -126,10 +127,14 @@ impl Call {
         let mut leg = Leg::new(dialog, Invite::Sent(client), origin_id, nat, kept);
         leg.invite_sent = core.transactions.sent(client);
         leg.told = offer;
-        // The shared first offer went out under the caller leg's origin, version 1.
-        leg.origin_id = self.leg(crate::call::A).origin_id;
-        leg.origin_version = 1;
         leg.trunk = route.trunk;
+        // The offer that all callees share went out under its own origin, version 1.
+        leg.origin_id = offer_origin;
+        leg.origin_version = 1;
+        leg.side = side;
+        if route.trunk.is_none() && route.by_flow {
+            leg.phone = Some(Key::from(&*route.dialled));
+        }
         leg.channel = route.channel;
         leg.place = route.place;
         leg.timer = Some(core.io.arm(route.ring, self.timer(CallTimer::RingOver { leg: number })));
@@ -160,7 +165,7 @@ impl Call {
 
     /// The caller's offer as this trunk gets it; none for a late one.
     fn offer_for(&self, trunk: Option<TrunkIx>) -> Result<Option<Arc<[u8]>>, Cause> {
-        let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
+        let Some(dialling) = self.dialling() else { return Err(Cause::Cancelled) };
         let Some(offer) = &dialling.offer else { return Ok(None) };
         let codecs = trunk.map_or(&[][..], |at| &self.routing.snapshot.trunk(at).codecs);
         if codecs.is_empty() {
@@ -171,9 +176,9 @@ impl Call {
 
     fn identity(&self, policy: IdentityPolicy, writing: &Writing<'_>) -> Identity {
         let nothing = CallerSide::default();
-        let (side, reason) = match &self.phase {
-            Phase::Dialling(dialling) => (&dialling.side, dialling.reason),
-            Phase::Talking(_) | Phase::Ended => (&nothing, DiversionReason::Unconditional),
+        let (side, reason) = match self.dialling() {
+            Some(dialling) => (&dialling.side, dialling.reason),
+            None => (&nothing, DiversionReason::Unconditional),
         };
         let did = self.record.did;
         let presented_name = did
@@ -211,8 +216,8 @@ impl Call {
         let mut local_tag = Vec::with_capacity(38);
         tag.write(&mut local_tag);
         let wanted = route.trunk.map(|at| self.routing.snapshot.trunk(at).session_id);
-        let session = match &self.phase {
-            Phase::Dialling(dialling) if wanted == Some(true) => Some(dialling.session.clone()),
+        let session = match self.dialling() {
+            Some(dialling) if wanted == Some(true) => Some(dialling.session.clone()),
             _ => None,
         };
         let mut local = Vec::with_capacity(128);

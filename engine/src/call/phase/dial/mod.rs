@@ -5,7 +5,7 @@ mod invite;
 mod way;
 
 use crate::call::leg::Place;
-use crate::call::{Call, LegState, Phase};
+use crate::call::{Call, LegState};
 use crate::cause::{Cause, rank};
 use crate::cdr::EndedBy;
 use crate::core::Core;
@@ -36,7 +36,7 @@ impl Call {
                 if !after.is_zero() {
                     let timer = CallTimer::Launch { step, branch: branch as u16 };
                     let timer = core.io.arm(after, self.timer(timer));
-                    if let Phase::Dialling(dialling) = &mut self.phase {
+                    if let Some(dialling) = self.dialling_mut() {
                         dialling.launches.push(Some(timer));
                     }
                 } else if let Err(cause) = self.dial(core, step, branch as u16, admitted) {
@@ -46,7 +46,7 @@ impl Call {
             }
             next = Next::Wait;
             for _ in 0..failed {
-                if let Phase::Dialling(dialling) = &mut self.phase {
+                if let Some(dialling) = self.dialling_mut() {
                     match dialling.hunt.branch_over(usize::from(step)) {
                         Next::Wait => {}
                         more => next = more,
@@ -57,10 +57,7 @@ impl Call {
     }
 
     fn hunt_step(&self) -> u16 {
-        match &self.phase {
-            Phase::Dialling(dialling) => dialling.hunt.step() as u16,
-            Phase::Talking(_) | Phase::Ended => u16::MAX,
-        }
+        self.dialling().map_or(u16::MAX, |dialling| dialling.hunt.step() as u16)
     }
 
     /// The delay of a branch is over.
@@ -85,14 +82,14 @@ impl Call {
         self.touch();
         self.note_failure(status, cause);
         let Some(admitted) = self.admission() else { return };
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Some(dialling) = self.dialling_mut() else { return };
         let next = dialling.hunt.branch_over(usize::from(step));
         self.advance(core, next, &admitted);
     }
 
     /// Keeps the best failure for the caller (RFC 3261 16.7 (6)).
     fn note_failure(&mut self, status: u16, cause: Cause) {
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Some(dialling) = self.dialling_mut() else { return };
         let given = dialling.given.take();
         if dialling.best.is_none_or(|(best, ..)| rank(status) < rank(best)) {
             dialling.best = Some((status, cause, given));
@@ -105,7 +102,7 @@ impl Call {
     }
 
     fn nobody_answered(&mut self, core: &mut Core) {
-        let Phase::Dialling(dialling) = &self.phase else { return };
+        let Some(dialling) = self.dialling() else { return };
         let (status, cause, given) = dialling.best.unwrap_or((480, Cause::Absent, None));
         let status = match status {
             // A redirection is not followed, and a challenge is not for the caller.
@@ -115,6 +112,9 @@ impl Call {
             503 if cause != Cause::NoChannel => 500,
             status => status,
         };
+        if self.transfer().is_some() {
+            return self.transfer_failed(core, status, cause);
+        }
         // RFC 3326: the cause that the callee itself gave goes to the caller as it is.
         self.end_as(core, cause, EndedBy::Callee, (Some(status), given));
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::call::leg::Place;
-use crate::call::{Call, Phase, Source};
+use crate::call::{Call, Source};
 use crate::cause::Cause;
 use crate::core::Core;
 use crate::input::{Flow, Output, ResolveId, Transport};
@@ -35,7 +35,7 @@ impl Call {
         place: Place,
         admitted: &Admitted,
     ) -> Result<(), Cause> {
-        let Phase::Dialling(dialling) = &self.phase else { return Err(Cause::Cancelled) };
+        let Some(dialling) = self.dialling() else { return Err(Cause::Cancelled) };
         let branch = dialling.hunt.branch(usize::from(place.branch)).ok_or(Cause::Failure)?;
         let (target, ring) = (branch.target.clone(), branch.ring);
         let routing = self.routing.clone();
@@ -98,8 +98,8 @@ impl Call {
         }
         let routing = self.routing.clone();
         let snapshot = &routing.snapshot;
-        let tail = match (&self.phase, target) {
-            (Phase::Dialling(dialling), Target::Number(_)) => dialling.tail.clone(),
+        let tail = match (self.dialling(), target) {
+            (Some(dialling), Target::Number(_)) => dialling.tail.clone(),
             _ => String::new(),
         };
         let tail = tail.as_str();
@@ -151,7 +151,7 @@ impl Call {
         let uri = Uri::parse(text).map_err(|_| Cause::Unreachable)?;
         let Some(remote) = address_of(&uri) else {
             let query = core.next_resolve();
-            if let Phase::Dialling(dialling) = &mut self.phase {
+            if let Some(dialling) = self.dialling_mut() {
                 dialling.resolving.push((query, place.step, place.branch));
             }
             core.pending_resolves.insert(query, self.handle.to_bits());
@@ -200,7 +200,7 @@ impl Call {
     /// A host name was looked up.
     pub(crate) fn resolved(&mut self, core: &mut Core, query: u64, addresses: &[IpAddr]) {
         let Some(admitted) = self.admission() else { return };
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Some(dialling) = self.dialling_mut() else { return };
         let Some(at) = dialling.resolving.iter().position(|one| one.0 == query) else { return };
         let (_, step, branch) = dialling.resolving.swap_remove(at);
         if dialling.hunt.step() != usize::from(step) {
