@@ -61,25 +61,43 @@ impl<'a> Writing<'a> {
 
     /// The URI of a number in an identity header, with URI parameters put behind it.
     pub(super) fn write_party(&self, number: E164, params: &str, out: &mut Vec<u8>) {
-        let digits = self.digits(number, self.edits.map(|edits| &edits.caller_out));
-        let uri = match self.uri {
-            UriForm::Sip => format!("<sip:{digits}@{}{params}>", self.domain),
-            UriForm::UserPhone => format!("<sip:{digits}@{};user=phone{params}>", self.domain),
-            UriForm::Tel => format!("<{}{params}>", tel(&digits)),
+        let edit = self.edits.map(|edits| &edits.caller_out);
+        let mut parts = |texts: &[&str]| {
+            for text in texts {
+                out.extend_from_slice(text.as_bytes());
+            }
         };
-        out.extend_from_slice(uri.as_bytes());
+        match self.uri {
+            UriForm::Tel => parts(&["<", &tel(&self.digits(number, edit)), params, ">"]),
+            UriForm::Sip | UriForm::UserPhone => {
+                parts(&["<sip:"]);
+                self.write_digits(number, edit, out);
+                let phone = if self.uri == UriForm::UserPhone { ";user=phone" } else { "" };
+                for text in ["@", self.domain, phone, params, ">"] {
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
     }
 
     fn digits(&self, number: E164, edit: Option<&DigitEdit>) -> String {
         let mut digits = Vec::with_capacity(20);
+        self.write_digits(number, edit, &mut digits);
+        String::from_utf8(digits).unwrap_or_default()
+    }
+
+    fn write_digits(&self, number: E164, edit: Option<&DigitEdit>, out: &mut Vec<u8>) {
         // RFC 3966 5.1.4: a global number is written with its plus.
         let format = match (self.uri, self.format) {
             (UriForm::Tel, NumberFormat::E164NoPlus) => NumberFormat::E164,
             (_, format) => format,
         };
-        write_number(number, format, &mut digits);
-        let digits = String::from_utf8(digits).unwrap_or_default();
-        edit.filter(|edit| !edit.is_empty()).map_or(digits.clone(), |edit| edit.apply(&digits))
+        let start = out.len();
+        write_number(number, format, out);
+        if let Some(edit) = edit.filter(|edit| !edit.is_empty()) {
+            let plain = out.split_off(start);
+            out.extend_from_slice(edit.apply(&String::from_utf8_lossy(&plain)).as_bytes());
+        }
     }
 }
 

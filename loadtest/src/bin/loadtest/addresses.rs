@@ -22,6 +22,12 @@ pub(crate) enum Party {
     Narrow,
     /// A trunk behind which nobody answers.
     Silent,
+    /// A PRI gateway, by its profile.
+    Pri,
+    /// NTT's NGN, by its profile.
+    Ngn,
+    /// A SIP carrier, by its profile.
+    Itsp,
     /// A phone that registers.
     Phone,
     /// An address that the server does not know.
@@ -30,13 +36,16 @@ pub(crate) enum Party {
 
 impl Party {
     /// What stands for its address in a provisioning document.
-    const PLACEHOLDERS: [(Party, &'static str); 7] = [
+    const PLACEHOLDERS: [(Party, &'static str); 10] = [
         (Party::Gateway, "@GATEWAY@"),
         (Party::MemberA, "@MEMBER_A@"),
         (Party::MemberB, "@MEMBER_B@"),
         (Party::MemberC, "@MEMBER_C@"),
         (Party::Narrow, "@NARROW@"),
         (Party::Silent, "@SILENT@"),
+        (Party::Pri, "@PRI@"),
+        (Party::Ngn, "@NGN@"),
+        (Party::Itsp, "@ITSP@"),
         (Party::Server, "@SERVER@"),
     ];
 }
@@ -67,6 +76,9 @@ impl Addresses {
             Party::Phone => 7,
             Party::Silent => 8,
             Party::Stranger => 9,
+            Party::Pri => 10,
+            Party::Ngn => 11,
+            Party::Itsp => 12,
         };
         Ipv4Addr::new(a, b, c, host)
     }
