@@ -4,6 +4,7 @@
 //! panics when its property is broken.
 
 mod input;
+mod registrar;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,6 +14,7 @@ use crate::sip::syntax::{
 };
 
 pub use input::engine_input;
+pub use registrar::registrar;
 
 /// A SIP datagram: reading it never panics, and a message that passes its checks reads the same
 /// after it has been written again.

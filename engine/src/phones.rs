@@ -7,7 +7,7 @@ use crate::id::Key;
 use crate::input::{Flow, Output};
 use crate::refusals::Refusal;
 use crate::register::{Account, Asked, Authenticated, Binding, Verdict};
-use crate::sip::syntax::{HeaderId, Message};
+use crate::sip::syntax::{HeaderId, Message, Scheme};
 use crate::sip::token::hex;
 use crate::time::WallTime;
 use crate::timer::TimerKey;
@@ -86,6 +86,12 @@ impl Engine {
             if self.may_hear(flow) {
                 self.answer_stateless(flow, msg, 403, "");
             }
+            return;
+        }
+        // RFC 3261 10.3 step 5, before any password is asked for: it would not help.
+        if !msg.to().is_ok_and(|to| matches!(to.uri.scheme, Scheme::Sip | Scheme::Sips)) {
+            let what = Refusal { status: 400, phrase: "To is not a SIP address", extra: "" };
+            self.refuse(flow, msg, what);
             return;
         }
         let Some(proof) = self.authenticate(flow, msg) else { return };

@@ -3,10 +3,13 @@
 
 use crate::call::{SDP, finish};
 use crate::config::UnknownPeer;
+use crate::core::ALLOW;
 use crate::engine::Engine;
 use crate::input::{Flow, Transport};
 use crate::load::Held;
-use crate::sip::syntax::{HeaderId, Message, ParseError, Uri, reason_phrase};
+use crate::sip::syntax::{
+    HeaderId, Message, Method, ParseError, ParseErrorKind, Uri, reason_phrase,
+};
 use crate::sip::token::hex;
 use crate::sip::transaction::{ResponseHead, status_line};
 
@@ -62,6 +65,13 @@ impl Engine {
     /// 21.4.1).
     pub(crate) fn refuse_malformed(&mut self, flow: Flow, msg: &Message<'_>, error: ParseError) {
         let Some(status) = error.status() else { return };
+        // A method that nobody knows is not served, whatever else is wrong (RFC 4475 3.1.2.18).
+        if error.kind == ParseErrorKind::CSeqMethod
+            && matches!(msg.method(), Some(Method::Other(_)))
+        {
+            let allow = format!("Allow: {ALLOW}\r\n");
+            return self.answer_stateless(flow, msg, 501, &allow);
+        }
         let text = error.to_string();
         let phrase = if status == 400 { text.as_str() } else { reason_phrase(status) };
         self.refuse(flow, msg, Refusal { status, phrase, extra: "" });
@@ -122,8 +132,17 @@ impl Engine {
         String::from_utf8(tag).unwrap_or_default()
     }
 
-    /// RFC 3261 8.2.3: a body that must be understood and is not is refused. True if so.
+    /// RFC 3261 8.2.3: a body that must be understood and is not is refused, and so is a caller
+    /// that takes no session description for an answer (21.4.7). True if so.
     pub(crate) fn refuse_body(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
+        let mut wanted = msg.tokens(HeaderId::Accept).peekable();
+        let is_sdp = |kind: &str| {
+            [SDP, "application/*", "*/*"].iter().any(|one| one.eq_ignore_ascii_case(kind))
+        };
+        if wanted.peek().is_some() && !wanted.any(is_sdp) {
+            self.answer_stateless(flow, msg, 406, "Accept: application/sdp\r\n");
+            return true;
+        }
         if msg.body().is_empty() || is_optional(msg) {
             return false;
         }

@@ -271,6 +271,8 @@ fn bodies_that_cannot_be_read_are_refused_and_optional_ones_passed_over() {
     assert_eq!(refusal.header("Accept-Encoding"), "identity");
     sends(&mut sim, "application/pkcs7-mime", ("X-A", "1"));
     sim.takes(GATEWAY, "SIP/2.0 493");
+    sends(&mut sim, "application/sdp", ("Accept", "text/plain, text/html"));
+    sim.takes(GATEWAY, "SIP/2.0 406");
     sends(&mut sim, "text/plain", ("Content-Disposition", "render; handling=optional"));
     sim.takes(GATEWAY, "SIP/2.0 100");
 }
