@@ -247,11 +247,16 @@ impl Call {
 
     /// The other side of a conversation.
     fn other(&self, leg: u16) -> Option<u16> {
-        match &self.phase {
-            Phase::Talking(talking) if leg == talking.pair.0 => Some(talking.pair.1),
-            Phase::Talking(talking) if leg == talking.pair.1 => Some(talking.pair.0),
-            Phase::Talking(_) | Phase::Dialling(_) | Phase::Ended => None,
-        }
+        let (a, b) = self.pair()?;
+        let other = match leg {
+            leg if leg == a => b,
+            leg if leg == b => a,
+            _ => return None,
+        };
+        // A transferor that has left is nobody to talk to while its target rings.
+        let left = self.transfer().is_some_and(|transfer| transfer.by == other)
+            && self.leg(other).state != LegState::Up;
+        (!left).then_some(other)
     }
 
     /// The hunt that is going on: of the call itself, or of a transfer.

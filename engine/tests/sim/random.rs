@@ -11,6 +11,7 @@ use crate::office::{
     provisioning,
 };
 use crate::rng::Rng;
+use crate::session::Skills;
 use crate::sim::{invite, offer_of, secs};
 use crate::text::Msg;
 use crate::ua::{Act, Alarm, Plan, Quirks, Ua};
@@ -23,8 +24,10 @@ const CALLS: u64 = 250;
 const IDLE: Duration = secs(20);
 
 /// What a callee does: mostly rings and answers, and everything else that is known.
-fn callee_plan(rng: &mut Rng) -> Plan {
+fn callee_plan(rng: &mut Rng, invite: &Msg) -> Plan {
     let mut plan = Plan::default();
+    plan.quirks.skills = skills(rng);
+    let reliable = invite.get("Supported").is_some_and(|known| known.contains("100rel"));
     let mut at = rng.within(secs(2));
     if rng.chance(3) {
         return plan; // Not even an answer.
@@ -32,7 +35,12 @@ fn callee_plan(rng: &mut Rng) -> Plan {
     plan.acts.push((rng.within(Duration::from_millis(300)), Act::Ring(100, false)));
     if rng.chance(85) {
         let status = if rng.chance(80) { 180 } else { 183 };
-        plan.acts.push((at, Act::Ring(status, status == 183 || rng.chance(10))));
+        let sound = status == 183 || rng.chance(10);
+        let act = match reliable && rng.chance(35) {
+            true => Act::RingReliably(status, sound),
+            false => Act::Ring(status, sound),
+        };
+        plan.acts.push((at, act));
     }
     at += rng.within(secs(25));
     match rng.below(100) {
@@ -56,6 +64,19 @@ fn callee_plan(rng: &mut Rng) -> Plan {
     plan
 }
 
+/// What a phone knows besides RFC 3261.
+fn skills(rng: &mut Rng) -> Skills {
+    let who = *rng.pick(&["uac", "uas"]);
+    let session = rng.chance(50).then(|| (90 + rng.below(200) as u32, who));
+    Skills {
+        update: rng.chance(50),
+        pracks: rng.chance(95),
+        session,
+        renews: rng.chance(80),
+        refuses_once: rng.chance(5).then(|| *rng.pick(&[491, 488, 500])),
+    }
+}
+
 /// What somebody does while talking; hangs up in `percent` of all cases.
 fn talk(rng: &mut Rng, percent: u64) -> Vec<(Duration, Act)> {
     let mut acts = Vec::new();
@@ -71,6 +92,14 @@ fn talk(rng: &mut Rng, percent: u64) -> Vec<(Duration, Act)> {
         let method = *rng.pick(&["INFO", "OPTIONS", "MESSAGE"]);
         acts.push((rng.within(secs(10)), Act::Ask(method)));
     }
+    if rng.chance(8) {
+        acts.push((rng.within(secs(10)), Act::Update("sendonly")));
+        acts.push((secs(10) + rng.within(secs(10)), Act::Update("sendrecv")));
+    }
+    if rng.chance(5) {
+        let to = *rng.pick(&["09000003333", "08012345678", "201", "nobody"]);
+        acts.push((rng.within(secs(20)), Act::Refer(format!("<sip:{to}@pbx.example>"))));
+    }
     match rng.below(100) {
         0..5 => acts.push((Duration::ZERO, Act::Bye)),
         5..8 => acts.push((rng.within(secs(20)), Act::Vanish)),
@@ -83,7 +112,7 @@ fn talk(rng: &mut Rng, percent: u64) -> Vec<(Duration, Act)> {
 fn places(world: &mut World) {
     for place in [CARRIER, CARRIER_2, NARROW, DESK_PHONE, SOFT_PHONE] {
         let mut rng = world.rng.fork();
-        world.settle(Ua::with(place, Box::new(move |_| callee_plan(&mut rng))));
+        world.settle(Ua::with(place, Box::new(move |msg| callee_plan(&mut rng, msg))));
     }
     world.settle(Ua::by_hand(GATEWAY));
 }
@@ -96,7 +125,20 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
     if !rng.chance(8) {
         msg = msg.with_sdp(&offer_of(GATEWAY));
     }
-    let quirks = Quirks { never_acks: rng.chance(2), once_up: talk(rng, 70), ..Quirks::default() };
+    if rng.chance(35) {
+        msg.add("Supported", "timer");
+        msg.add("Session-Expires", &(90 + rng.below(120)).to_string());
+    }
+    if rng.chance(30) {
+        let header = *rng.pick(&["Require", "Supported"]);
+        msg.add(header, "100rel");
+    }
+    let quirks = Quirks {
+        never_acks: rng.chance(2),
+        once_up: talk(rng, 70),
+        skills: skills(rng),
+        ..Quirks::default()
+    };
     let patience = rng.chance(30).then(|| rng.within(secs(40)));
     (msg, quirks, patience)
 }
@@ -104,7 +146,13 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
 /// Plays one seed to its end.
 fn play(seed: u64, calls: u64) -> World {
     let mut dice = Rng::new(seed);
-    let mut world = World::new(seed, &provisioning(), UnknownPeer::Drop);
+    let mut office = provisioning();
+    // The carrier may transfer; the gateway may not.
+    office.trunks[1].dialog.transfer = true;
+    for trunk in &mut office.trunks {
+        trunk.dialog.session_timer.session_expires = secs(90 + dice.below(300));
+    }
+    let mut world = World::new(seed, &office, UnknownPeer::Drop);
     places(&mut world);
     world.weather = Weather {
         loss: dice.below(12),

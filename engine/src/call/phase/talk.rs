@@ -75,7 +75,7 @@ impl Call {
                 }
                 self.leg_mut(leg).owed_ack = None;
                 // One that lost the race, or whose answer was refused, ends nothing but itself.
-                let connected = self.other(leg).is_some();
+                let connected = self.pair().is_some_and(|(a, b)| leg == a || leg == b);
                 self.leg_gone(core, leg);
                 if self.transfer().is_some_and(|transfer| transfer.by == leg) {
                     self.transferor_left(core, leg);
