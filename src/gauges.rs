@@ -55,6 +55,8 @@ figures! {
         "port pairs reused before their quiet time";
     media_ports_exhausted, "media_ports_exhausted_total", Counter, "calls refused for want of a port";
     channels_in_use, "channels_in_use", Gauge, "trunk channels in use now, over all trunks";
+    trunks_watched, "trunks_watched", Gauge, "trunks registered at or asked whether they are alive";
+    trunks_down, "trunks_down", Gauge, "trunks of these that are down now";
     calls_held, "calls_held", Gauge, "calls in memory now, those that wait for last answers too";
     calls_restored, "calls_restored_total", Counter, "calls that went on after a restart";
     journal_unreadable, "journal_unreadable_total", Counter, "journal images that could not be read";

@@ -11,6 +11,7 @@ use crate::register::Registrar;
 use crate::route::Snapshot;
 use crate::sip::token::Branch;
 use crate::sip::transaction::Transactions;
+use crate::trunk::{Figures, Trunks};
 use crate::usage::{Routing, Usage};
 
 /// Methods that we understand, in every answer that must name them (RFC 3261 8.2.1, 20.5).
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) transactions: Transactions,
     pub(crate) ports: PortPool,
     pub(crate) usage: Usage,
+    pub(crate) trunks: Trunks,
+    pub(crate) figures: Figures,
     pub(crate) registrar: Registrar,
     pub(crate) routing: Arc<Routing>,
     pub(crate) draining: bool,
@@ -81,6 +84,8 @@ impl Core {
                 io.rng.next_u64(),
             ),
             usage,
+            trunks: Trunks::default(),
+            figures: Figures::default(),
             registrar: Registrar::new(&config.domain, key)
                 .offering(config.digest)
                 .with_contacts(config.contacts),
@@ -125,6 +130,12 @@ impl Core {
         ListenerId(at as u16)
     }
 
+    /// The way to an address by UDP.
+    pub(crate) fn flow_to(&self, remote: std::net::SocketAddr) -> Option<Flow> {
+        let listener = self.listener_for(remote);
+        Some(Flow { listener, transport: Transport::Udp, remote, connection: 0 })
+    }
+
     pub(crate) fn next_session(&mut self) -> u64 {
         self.sessions += 1;
         self.sessions
@@ -153,6 +164,19 @@ impl Faces<'_> {
     pub(crate) fn contact(&self, flow: Flow, out: &mut Vec<u8>) {
         if let Some(face) = self.0.get(flow.listener.0 as usize) {
             out.extend_from_slice(face.contact.as_bytes());
+        }
+    }
+}
+
+impl Faces<'_> {
+    /// Contact with a user.
+    pub(crate) fn contact_of(&self, user: &str, flow: Flow, out: &mut Vec<u8>) {
+        let face = self.0.get(flow.listener.0 as usize);
+        let place = face.and_then(|face| face.contact.strip_prefix("Contact: <sip:"));
+        if let Some(place) = place {
+            for part in ["Contact: <sip:", user, "@", place] {
+                out.extend_from_slice(part.as_bytes());
+            }
         }
     }
 }

@@ -44,6 +44,10 @@ pub struct Counters {
     pub media_ports_exhausted: u64,
     /// Trunk channels in use now, over all trunks.
     pub channels_in_use: u64,
+    /// Trunks that we register at or watch.
+    pub trunks_watched: u64,
+    /// Those of them that are down now.
+    pub trunks_down: u64,
     /// Calls in memory now: running ones, and those that wait for last answers.
     pub calls_held: u64,
     /// Calls that went on after a restart.

@@ -20,6 +20,7 @@ use crate::sip::transaction::{ClientHandle, Failure, Owner, ServerHandle};
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
 use crate::transfers::Moved;
+use crate::trunk;
 use crate::wheel::TimerId;
 
 /// How often channel use is reported, at most.
@@ -65,6 +66,7 @@ impl Engine {
             self.reporting = true;
             self.core.io.arm(REPORT_EVERY, TimerKey::Report);
             self.journal_node();
+            trunk::install(&mut self.core);
         }
         match input {
             Input::Datagram { flow, bytes } => self.on_message(flow, bytes),
@@ -80,6 +82,7 @@ impl Engine {
             Input::Command(command) => self.on_command(command),
             Input::Snapshot(snapshot) => {
                 self.core.routing = self.core.usage.install(snapshot);
+                trunk::install(&mut self.core);
                 self.forget_disabled_phones();
             }
             Input::Rewrite => self.begin_rewriting(),
@@ -97,6 +100,10 @@ impl Engine {
 
     /// When the engine wants to be woken, if nothing comes before.
     pub fn poll_timeout(&mut self) -> Option<Timestamp> {
+        if !self.reporting {
+            // The first step is due at once: trunks wait for our registrations.
+            return Some(self.core.io.now.mono);
+        }
         self.core.io.wheel.next()
     }
 
@@ -109,6 +116,7 @@ impl Engine {
         counters.registrations = self.core.registrar.registrations() as u64;
         counters.channels_in_use = self.core.usage.in_use().0;
         counters.calls_held = self.calls.len() as u64;
+        (counters.trunks_watched, counters.trunks_down) = self.core.trunks.counts();
         counters
     }
 
@@ -137,6 +145,16 @@ impl Engine {
         }
         let told = self.core.transactions.on_response(&mut self.core.io, msg, status);
         let Some((owner, client)) = told else { return };
+        let challenge = matches!(status, 401 | 407);
+        if challenge && self.answers_challenge(owner, client, status, msg) {
+            return self.tidy(CallHandle::from_bits(owner.call));
+        }
+        if owner == Owner::TRUNKS {
+            if status >= 200 {
+                trunk::answered(&mut self.core, client, status, msg);
+            }
+            return;
+        }
         let handle = CallHandle::from_bits(owner.call);
         let is_invite = msg.cseq().is_ok_and(|cseq| cseq.method.as_str() == "INVITE");
         let Some(call) = self.calls.get_mut(handle) else {
@@ -154,6 +172,9 @@ impl Engine {
     }
 
     fn on_client_failed(&mut self, owner: Owner, client: ClientHandle, failure: Failure) {
+        if owner == Owner::TRUNKS {
+            return trunk::unanswered(&mut self.core, client);
+        }
         let handle = CallHandle::from_bits(owner.call);
         let Some(call) = self.calls.get_mut(handle) else { return };
         // RFC 3261 8.1.3.1.
@@ -192,7 +213,10 @@ impl Engine {
 
     fn on_command(&mut self, command: OperatorCommand) {
         match command {
-            OperatorCommand::Drain => self.core.draining = true,
+            OperatorCommand::Drain => {
+                self.core.draining = true;
+                trunk::leave(&mut self.core);
+            }
             OperatorCommand::HangUp(id) => {
                 let found = self.calls.iter().find(|(_, call)| call.id == id);
                 if let Some(handle) = found.map(|(handle, _)| handle) {
@@ -248,6 +272,7 @@ impl Engine {
                     }
                 }
                 TimerKey::Call(bits, timer) => self.on_call_timer(bits, timer),
+                TimerKey::Trunk(slot, timer) => trunk::due(&mut self.core, slot, timer),
                 TimerKey::Registrar => self.expire_phones(),
                 TimerKey::Rewrite => self.rewrite(),
                 TimerKey::Rewritten => self.rewritten(),
@@ -257,6 +282,8 @@ impl Engine {
                     }
                     let outbox: &mut VecDeque<Output> = &mut self.core.io.outbox;
                     self.core.usage.report(|event| outbox.push_back(Output::Event(event)));
+                    let now = self.core.io.now.mono;
+                    self.core.figures.report(now, |event| outbox.push_back(Output::Event(event)));
                     self.core.io.arm(REPORT_EVERY, TimerKey::Report);
                 }
             }

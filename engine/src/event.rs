@@ -78,6 +78,20 @@ pub enum Event {
         /// Its limit, 0 when unlimited.
         limit: u32,
     },
+    /// A trunk came up or went down, or one of its peers or its registration did.
+    TrunkState {
+        /// The trunk.
+        trunk: Key,
+        /// How it stands now. Boxed: it has a list.
+        state: Box<TrunkState>,
+    },
+    /// How calls by a trunk have fared lately; at most once a second per trunk.
+    TrunkFigures {
+        /// The trunk.
+        trunk: Key,
+        /// The figures.
+        figures: TrunkFigures,
+    },
     /// A phone registered or refreshed.
     Registered {
         /// The extension's user name.
@@ -122,4 +136,42 @@ pub struct CallStarted {
     pub caller: Caller,
     /// The trunk it came by; none for extensions.
     pub trunk_in: Option<Key>,
+}
+
+/// How a trunk stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkState {
+    /// Calls leave by it: a peer answers, and it is registered if it has to be.
+    pub up: bool,
+    /// Whether we are registered there; none when we need not be.
+    pub registered: Option<bool>,
+    /// Its watched peers and whether each answers.
+    pub peers: Vec<(SocketAddr, bool)>,
+    /// Why it is down; empty when it is up.
+    pub reason: String,
+}
+
+/// Calls that left by a trunk and ended within the last 15 minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrunkFigures {
+    /// INVITEs sent there.
+    pub attempts: u64,
+    /// Those that rang.
+    pub rung: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Answer to end of those answered, together.
+    pub talk: Duration,
+    /// INVITE to ringing of those that rang, together.
+    pub until_ringing: Duration,
+}
+
+impl TrunkFigures {
+    pub(crate) fn add(&mut self, other: &TrunkFigures) {
+        self.attempts += other.attempts;
+        self.rung += other.rung;
+        self.answered += other.answered;
+        self.talk += other.talk;
+        self.until_ringing += other.until_ringing;
+    }
 }

@@ -40,6 +40,8 @@ pub mod sip;
 mod time;
 mod timer;
 mod transfers;
+mod trunk;
+mod trunks;
 mod usage;
 pub mod wheel;
 
@@ -51,7 +53,7 @@ pub use config::{
 };
 pub use counters::Counters;
 pub use engine::Engine;
-pub use event::{CallStarted, Event};
+pub use event::{CallStarted, Event, TrunkFigures, TrunkState};
 pub use id::{CallId, Key, LegNumber};
 pub use input::{Flow, Input, ListenerId, OperatorCommand, Output, ResolveId, Transport};
 pub use secret::Secret;

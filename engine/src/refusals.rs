@@ -43,7 +43,8 @@ impl Engine {
     /// registered from it.
     pub(crate) fn may_hear(&mut self, flow: Flow) -> bool {
         let known = self.core.routing.snapshot.trunk_of_source(flow.remote).is_some()
-            || self.core.registrar.is_registered_from(flow.remote.ip());
+            || self.core.registrar.is_registered_from(flow.remote.ip())
+            || self.core.trunks.is_registrar(flow.remote.ip());
         if !known {
             self.core.io.counters.sip_unknown_peer += 1;
         }

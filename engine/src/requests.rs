@@ -112,7 +112,7 @@ impl Engine {
         if self.refuse_overload(flow, msg) {
             return;
         }
-        let trunk = self.core.routing.snapshot.trunk_of_source(flow.remote);
+        let trunk = self.calling_trunk(flow, msg);
         let source = match trunk {
             Some(trunk) => Source::Trunk(trunk),
             None if self.core.registrar.is_registered_from(flow.remote.ip()) => {

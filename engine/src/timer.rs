@@ -13,6 +13,8 @@ pub(crate) enum TimerKey {
     Server(u64, Timer),
     /// A timer of a call.
     Call(u64, CallTimer),
+    /// A timer of a trunk, by its place among those that are watched.
+    Trunk(u32, TrunkTimer),
     /// A binding of the registrar expires.
     Registrar,
     /// The next few calls are written into the journal again.
@@ -21,6 +23,17 @@ pub(crate) enum TimerKey {
     Rewritten,
     /// The once-a-second report of trunk channels.
     Report,
+}
+
+/// What a trunk waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrunkTimer {
+    /// Register, again or for the first time.
+    Register,
+    /// The registration ends.
+    Expired,
+    /// Ask the peer at this place whether it is there.
+    Question(u16),
 }
 
 /// What a call waits for.
@@ -86,7 +99,9 @@ pub(crate) enum CallTimer {
 }
 
 image!(enum TimerKey { 0 = Client(of, timer), 1 = Server(of, timer), 2 = Call(of, timer),
-    3 = Registrar, 4 = Report, 5 = Rewrite, 6 = Rewritten });
+    3 = Registrar, 4 = Report, 5 = Rewrite, 6 = Rewritten,
+    7 = Trunk(slot, timer) });
+image!(enum TrunkTimer { 0 = Register, 1 = Expired, 2 = Question(at) });
 image!(enum CallTimer {
     0 = Launch { step, branch }, 1 = RingOver { leg }, 2 = CancelOver { leg },
     3 = ResendOk { leg }, 4 = AckOver { leg }, 5 = RepeatRinging, 6 = RecordDue,

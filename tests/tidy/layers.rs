@@ -32,8 +32,10 @@ const ENGINE: &[(&str, u8)] = &[
     ("hunt", 6),
     ("ivr", 6),
     ("core", 7),
+    ("trunk", 7),
     ("call", 8),
     ("phones", 9),
+    ("trunks", 9),
     ("requests", 9),
     ("engine", 9),
 ];

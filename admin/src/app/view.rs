@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use tensou_engine::plan::E164;
-use tensou_engine::{Key, WallTime};
+use tensou_engine::{Key, TrunkState, WallTime};
 use utoipa::ToSchema;
 
 use super::Clock;
@@ -119,6 +119,7 @@ pub fn notice(body: &NoticeBody, clock: &Clock) -> Value {
         NoticeBody::Call(call) => serde_json::to_value(CallView::of(call, clock)),
         NoticeBody::Ended(ended) => serde_json::to_value(ended_call(ended, clock)),
         NoticeBody::Trunk(trunk) => Ok(trunk_use(trunk)),
+        NoticeBody::TrunkState { trunk, state } => Ok(trunk_state(trunk, state)),
         NoticeBody::Registration(registration) => Ok(binding(registration, clock)),
         NoticeBody::Elsewhere { calls } => Ok(serde_json::json!({ "calls": calls })),
         NoticeBody::AuthenticationFailed { user, source } => {
@@ -139,6 +140,19 @@ fn ended_call(ended: &EndedCall, clock: &Clock) -> EndedCallView {
         q850_cause: ended.q850_cause,
         ended_by: ended.ended_by.as_str(),
     }
+}
+
+fn trunk_state(trunk: &Key, state: &TrunkState) -> Value {
+    let peers: Vec<Value> = (state.peers.iter())
+        .map(|(peer, up)| serde_json::json!({ "peer": peer.to_string(), "up": up }))
+        .collect();
+    serde_json::json!({
+        "trunk": trunk.as_str(),
+        "up": state.up,
+        "registered": state.registered,
+        "reason": state.reason,
+        "peers": peers,
+    })
 }
 
 fn trunk_use(trunk: &TrunkUse) -> Value {

@@ -6,6 +6,7 @@
 
 mod elsewhere;
 mod notice;
+mod standing;
 mod state;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use tokio::sync::broadcast;
 
 pub use elsewhere::{describe, understand};
 pub use notice::{Notice, NoticeBody};
+pub use standing::TrunkStanding;
 pub use state::{CallState, EndedCall, LegState, LiveCall, LiveLeg, Registration, TrunkUse};
 
 use elsewhere::Elsewhere;
@@ -174,6 +176,11 @@ impl Board {
     /// Channels of one trunk; none while it has never been used.
     pub fn trunk(&self, trunk: &str) -> Option<TrunkUse> {
         self.read().trunk(&Key::from(trunk)).cloned()
+    }
+
+    /// How a trunk stands; as nothing were known while nothing was told.
+    pub fn standing(&self, trunk: &str) -> TrunkStanding {
+        self.read().standing(&Key::from(trunk)).cloned().unwrap_or_default()
     }
 
     /// Bindings of extensions, by user name.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tensou_engine::Key;
+use tensou_engine::{Key, TrunkState};
 
 use super::state::{EndedCall, LiveCall, Registration, TrunkUse};
 
@@ -28,6 +28,13 @@ pub enum NoticeBody {
     Ended(EndedCall),
     /// Channels of a trunk changed.
     Trunk(TrunkUse),
+    /// A trunk came up or went down, or something of it did.
+    TrunkState {
+        /// The trunk.
+        trunk: Key,
+        /// How it stands now.
+        state: Box<TrunkState>,
+    },
     /// A phone registered, refreshed, or its binding ended.
     Registration(Registration),
     /// Calls of other nodes are not what they were: read them again.

@@ -13,6 +13,7 @@ use tensou_engine::{
 
 use super::CallCounts;
 use super::notice::{Notice, NoticeBody};
+use super::standing::{Standings, TrunkStanding};
 
 /// Live calls kept. More than one node carries; if it is reached, ends were lost, and the oldest
 /// calls are the likeliest to be over.
@@ -172,6 +173,7 @@ pub(super) struct State {
     talking: usize,
     recent: VecDeque<EndedCall>,
     trunks: BTreeMap<Key, TrunkUse>,
+    standings: Standings,
     registrations: BTreeMap<(Key, String), Registration>,
 }
 
@@ -227,6 +229,16 @@ impl State {
                     watched.then(|| for_operator("trunk.channels", NoticeBody::Trunk(row.clone())));
                 self.trunks.insert(trunk.clone(), row);
                 notice
+            }
+            Event::TrunkState { trunk, state } => {
+                self.standings.set_state(trunk, state);
+                let name = if state.up { "trunk.up" } else { "trunk.down" };
+                let (trunk, state) = (trunk.clone(), state.clone());
+                watched.then(|| for_operator(name, NoticeBody::TrunkState { trunk, state }))
+            }
+            Event::TrunkFigures { trunk, figures } => {
+                self.standings.set_figures(trunk, *figures);
+                None
             }
             Event::Registered { extension, contact, source, expires_at } => {
                 let row = Registration {
@@ -349,6 +361,10 @@ impl State {
 
     pub(super) fn trunks(&self) -> impl Iterator<Item = &TrunkUse> {
         self.trunks.values()
+    }
+
+    pub(super) fn standing(&self, trunk: &Key) -> Option<&TrunkStanding> {
+        self.standings.of(trunk)
     }
 
     pub(super) fn trunk(&self, trunk: &Key) -> Option<&TrunkUse> {

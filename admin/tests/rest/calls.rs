@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tensou_engine::plan::parse_e164;
 use tensou_engine::{
     CallId, CallResult, CallStarted, Caller, CallerClass, Direction, EndedBy, Event, Key,
-    LegNumber, OperatorCommand, WallTime,
+    LegNumber, OperatorCommand, TrunkFigures, TrunkState, WallTime,
 };
 use tensou_store::Role;
 use tower::ServiceExt;
@@ -181,11 +181,37 @@ async fn a_trunk_tells_its_channels() {
     let idle = world.ask(ask("get", path).by(&admin)).await.json();
     let told = json!({
         "id": "pri", "name": "INS1500", "enabled": true, "channels_in_use": 0, "channels": 23,
+        "up": true, "registered": null, "reason": "", "peers": [], "attempts": 0,
+        "asr_percent": null, "acd_seconds": null, "pdd_ms": null,
     });
     assert_eq!(idle, told);
     world.board.apply(&Event::TrunkChannels { trunk: Key::from("pri"), in_use: 7, limit: 23 });
     let busy = world.ask(ask("get", path).by(&admin)).await.json();
     assert_eq!(busy["channels_in_use"], 7);
+    let seconds = std::time::Duration::from_secs;
+    let figures = TrunkFigures {
+        attempts: 8,
+        rung: 4,
+        answered: 2,
+        talk: seconds(180),
+        until_ringing: seconds(6),
+    };
+    world.board.apply(&Event::TrunkFigures { trunk: Key::from("pri"), figures });
+    let state = TrunkState {
+        up: false,
+        registered: Some(false),
+        peers: vec![("192.0.2.1:5060".parse().unwrap(), true)],
+        reason: "the registrar answers 403".to_owned(),
+    };
+    world.board.apply(&Event::TrunkState { trunk: Key::from("pri"), state: Box::new(state) });
+    let down = world.ask(ask("get", path).by(&admin)).await.json();
+    let of = |field: &str| down[field].clone();
+    assert_eq!(
+        [of("up"), of("registered"), of("asr_percent"), of("acd_seconds"), of("pdd_ms")],
+        [json!(false), json!(false), json!(25), json!(90), json!(1500)]
+    );
+    assert_eq!(of("reason"), json!("the registrar answers 403"));
+    assert_eq!(of("peers"), json!([{ "peer": "192.0.2.1:5060", "up": true }]));
     let missing = world.ask(ask("get", "/api/v1/trunks/other/status").by(&admin)).await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
 }

@@ -67,6 +67,11 @@ impl Unsaved {
         }
     }
 
+    /// What is large in a leg has changed: its INVITE went once more.
+    pub(super) fn renew(&mut self, at: u16) {
+        self.large = self.large.min(usize::from(at));
+    }
+
     pub(super) fn leg(&mut self, at: u16) {
         self.any = true;
         let at = usize::from(at);

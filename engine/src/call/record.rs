@@ -115,6 +115,7 @@ impl Call {
         if core.config.journal {
             self.finished = Some(Box::new(cdr.clone()));
         }
+        core.figures.note(core.io.now.mono, &cdr);
         core.io.outbox.push_back(Output::Cdr(Box::new(cdr)));
         self.touch();
     }

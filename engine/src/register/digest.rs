@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 
 /// A hash that phones prove their password with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     /// RFC 7616's strongest.
     Sha512T256,
     /// RFC 7616's minimum.
@@ -18,11 +18,11 @@ pub(super) enum Algorithm {
 
 impl Algorithm {
     /// What we understand, the strongest first, as RFC 8760 2.3 asks of challenges.
-    pub(super) const KNOWN: [Algorithm; 3] =
+    pub(crate) const KNOWN: [Algorithm; 3] =
         [Algorithm::Sha512T256, Algorithm::Sha256, Algorithm::Md5];
 
     /// Whether challenges ask for it.
-    pub(super) fn is_in(self, offer: DigestOffer) -> bool {
+    pub(crate) fn is_in(self, offer: DigestOffer) -> bool {
         match offer {
             DigestOffer::All => true,
             DigestOffer::Both => self != Algorithm::Sha512T256,
@@ -32,7 +32,7 @@ impl Algorithm {
     }
 
     /// Its name in headers.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Algorithm::Sha512T256 => "SHA-512-256",
             Algorithm::Sha256 => "SHA-256",
@@ -42,7 +42,7 @@ impl Algorithm {
 
     /// The algorithm that credentials name; MD5 when they name none. `None` for those that we
     /// do not offer, session variants included.
-    pub(super) fn named(name: Option<&str>) -> Option<Self> {
+    pub(crate) fn named(name: Option<&str>) -> Option<Self> {
         let Some(name) = name else { return Some(Algorithm::Md5) };
         Self::KNOWN.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
     }
@@ -58,20 +58,20 @@ impl Algorithm {
 
 /// What a response is computed from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Question<'a> {
-    pub(super) algorithm: Algorithm,
-    pub(super) username: &'a str,
-    pub(super) realm: &'a str,
-    pub(super) method: &'a str,
-    pub(super) uri: &'a str,
-    pub(super) nonce: &'a str,
+pub(crate) struct Question<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) username: &'a str,
+    pub(crate) realm: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) uri: &'a str,
+    pub(crate) nonce: &'a str,
     /// Nonce count and client nonce of `qop=auth`; none in the form of RFC 2069.
-    pub(super) protection: Option<(&'a str, &'a str)>,
+    pub(crate) protection: Option<(&'a str, &'a str)>,
 }
 
 impl Question<'_> {
     /// The one right response for this password, in lower-case hexadecimal.
-    pub(super) fn answer(&self, password: &str) -> Hex {
+    pub(crate) fn answer(&self, password: &str) -> Hex {
         let Question { algorithm, username, realm, method, uri, nonce, protection } = *self;
         let ha1 = algorithm.hash(&[username.as_bytes(), realm.as_bytes(), password.as_bytes()]);
         let ha2 = algorithm.hash(&[method.as_bytes(), uri.as_bytes()]);
@@ -91,19 +91,19 @@ impl Question<'_> {
 
 /// A hash in lower-case hexadecimal.
 #[derive(Clone, Copy)]
-pub(super) struct Hex {
+pub(crate) struct Hex {
     digits: [u8; 64],
     len: usize,
 }
 
 impl Hex {
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.digits[..self.len]
     }
 
     /// Whether `response` is this hash, upper-case digits allowed; takes the same time wherever
     /// they differ.
-    pub(super) fn matches(&self, response: &str) -> bool {
+    pub(crate) fn matches(&self, response: &str) -> bool {
         let lower = response.to_ascii_lowercase();
         self.as_bytes().ct_eq(lower.as_bytes()).into()
     }
@@ -127,7 +127,7 @@ fn hash_with<D: Digest>(parts: &[&[u8]]) -> Hex {
 }
 
 /// The two lower-case digits of a byte.
-pub(super) fn hex_digits(byte: u8) -> [u8; 2] {
+pub(crate) fn hex_digits(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }

@@ -5,7 +5,7 @@
 
 mod attempts;
 mod bindings;
-mod digest;
+pub(crate) mod digest;
 mod nonce;
 mod refusal;
 mod same_uri;

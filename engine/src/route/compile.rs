@@ -143,6 +143,8 @@ impl<'a> Compiler<'a> {
             codecs: boxed(&spec.codecs),
             nat: spec.nat,
             dialog: spec.dialog,
+            relation: spec.relation.clone(),
+            known: addresses(spec).collect(),
         }
     }
 

@@ -67,11 +67,7 @@ impl PeerSpec {
 
     /// Where it is, as it stands in a Request-URI after the user: `host:port;transport=tcp`.
     pub(crate) fn uri_place(&self) -> String {
-        let mut text = match &self.host {
-            PeerHost::Address(IpAddr::V6(ip)) => format!("[{ip}]"),
-            PeerHost::Address(IpAddr::V4(ip)) => ip.to_string(),
-            PeerHost::Name(name) => name.clone(),
-        };
+        let mut text = self.host.to_string();
         if let Some(port) = self.address().map(|address| address.port()).or(self.port) {
             text.push_str(&format!(":{port}"));
         }
@@ -81,6 +77,17 @@ impl PeerSpec {
             Some(Transport::Tls) => text.push_str(";transport=tls"),
         }
         text
+    }
+}
+
+impl std::fmt::Display for PeerHost {
+    /// As it stands in a URI.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PeerHost::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            PeerHost::Address(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            PeerHost::Name(name) => f.write_str(name),
+        }
     }
 }
 

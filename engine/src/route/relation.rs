@@ -64,6 +64,11 @@ impl RegisterSpec {
     pub(crate) fn aor_user<'a>(&'a self, auth: Option<&'a AuthSpec>) -> &'a str {
         self.user.as_deref().or(auth.map(|auth| &*auth.user)).unwrap_or_default()
     }
+
+    /// The user of our Contact.
+    pub(crate) fn contact_user<'a>(&'a self, auth: Option<&'a AuthSpec>) -> &'a str {
+        self.contact_user.as_deref().unwrap_or_else(|| self.aor_user(auth))
+    }
 }
 
 /// How a trunk's peers are watched.

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use super::compile::compile;
 use super::{
     DialogPolicy, DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, PeerSpec,
-    Provisioning, Source, Strategy,
+    Provisioning, RelationSpec, Source, Strategy,
 };
 
 /// Position of a trunk in its snapshot.
@@ -74,6 +74,9 @@ pub(crate) struct Trunk {
     pub(crate) codecs: Box<[Box<str>]>,
     pub(crate) nat: bool,
     pub(crate) dialog: DialogPolicy,
+    pub(crate) relation: RelationSpec,
+    /// Addresses of its peers, as far as they are known.
+    pub(crate) known: Vec<SocketAddr>,
 }
 
 /// A compiled DID.

@@ -54,6 +54,19 @@ pub(crate) fn proof(request: &Msg, refusal: &Msg, who: (&str, &str), how: Algori
     )
 }
 
+/// Whether a request of the engine proves this password in the header of this name.
+pub(crate) fn proves(request: &Msg, header: &str, secret: &str, how: Algorithm) -> bool {
+    let given = request.header(header);
+    let (user, realm) = (quoted(given, "username"), quoted(given, "realm"));
+    let (nonce, cnonce) = (quoted(given, "nonce"), quoted(given, "cnonce"));
+    let (_, nc) = given.split_once("nc=").unwrap();
+    let nc = &nc[..8];
+    let ha1 = how.hash(&format!("{user}:{realm}:{secret}"));
+    let ha2 = how.hash(&format!("{}:{}", request.method(), quoted(given, "uri")));
+    let response = how.hash(&format!("{ha1}:{nonce}:{nc}:{cnonce}:auth:{ha2}"));
+    quoted(given, "response") == response && quoted(given, "uri") == request.uri()
+}
+
 /// A REGISTER of `user` at `place`.
 pub(crate) fn register(place: &str, user: &str, id: u64, expires: u32) -> Msg {
     Msg::request("REGISTER", "sip:pbx.example")

@@ -352,9 +352,9 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
     };
     dialog.complete(msg);
     send_ack(core, &dialog, cseq.number, None);
-    // A later INVITE is of a dialog that has had its BYE. The second may be the first again, with
-    // a longer session timer.
-    if cseq.number <= 2 {
+    // A later INVITE is of a dialog that has had its BYE. The next few may be the first again,
+    // with a longer session timer or credentials.
+    if cseq.number <= LAST_FIRST_INVITE {
         let seq = cseq.number + MAX_EARLY_REQUESTS;
         let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
         send(core, &dialog, &bye, None);
@@ -372,6 +372,11 @@ pub(super) struct Accepting {
     /// The leg whose ACK waits for the answer in this one's.
     pub(super) answer_to: Option<u16>,
 }
+
+/// CSeq number of an INVITE that was asked for a longer session timer once, and challenged as
+/// often as is answered, by a proxy and by the callee's side: each at first, and once more for a
+/// stale nonce.
+const LAST_FIRST_INVITE: u32 = 6;
 
 /// CSeq numbers left free for requests that an early dialog may have seen and that are forgotten.
 const MAX_EARLY_REQUESTS: u32 = 64;

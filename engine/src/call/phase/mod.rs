@@ -2,6 +2,7 @@
 
 mod admit;
 mod answer;
+mod challenged;
 mod dial;
 mod early;
 mod exchange;

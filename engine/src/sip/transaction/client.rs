@@ -119,6 +119,7 @@ impl Transactions {
             io.counters.sip_stray_responses += 1;
             return None;
         };
+        self.keep_challenged(at, status);
         if !method_is_invite {
             let input = match status {
                 100..=199 => non_invite_client::Input::Provisional,

@@ -12,6 +12,7 @@ use crate::sip::syntax::{Message, Method, ParseError};
 use crate::sip::token::COOKIE;
 use crate::wheel::TimerId;
 
+use super::challenged::Challenged;
 use super::head::ResponseHead;
 use super::{Timer, invite_client, invite_server, non_invite_client, non_invite_server};
 
@@ -145,6 +146,8 @@ pub(crate) struct Transactions {
     pub(super) by_origin: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
     /// Watched server transactions that have ended.
     pub(super) ended: Vec<ServerHandle>,
+    /// The request that the answer just handled challenges.
+    pub(super) challenged: Option<Challenged>,
 }
 
 /// Keys are hashes already: their low half serves as the table's hash.
@@ -175,6 +178,7 @@ impl Transactions {
             clients: Arena::new(),
             servers: Arena::new(),
             by_key: HashMap::default(),
+            challenged: None,
             by_origin: HashMap::default(),
             ended: Vec::new(),
         }

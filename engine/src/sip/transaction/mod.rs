@@ -5,6 +5,7 @@
 //! and the layer that holds the message and the timers does it. The messages themselves are
 //! found by branch, sent-by and method (17.1.3, 17.2.3) before a machine hears of them.
 
+mod challenged;
 mod client;
 mod head;
 mod image;
@@ -20,6 +21,7 @@ pub(crate) mod timers;
 
 use std::time::Duration;
 
+pub(crate) use challenged::Challenged;
 pub(crate) use head::{ResponseHead, status_line};
 pub(crate) use image::{
     get_client, get_server, put_client, put_large_of_client, put_large_of_server, put_server,

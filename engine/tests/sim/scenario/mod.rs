@@ -17,3 +17,4 @@ mod ringing;
 mod security;
 mod terms;
 mod transfer;
+mod trunks;

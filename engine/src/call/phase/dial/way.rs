@@ -107,8 +107,11 @@ impl Call {
             forced.into_iter().chain(snapshot.carriers_of(number).filter(|_| forced.is_none()));
         let ways =
             carriers.flat_map(|at| snapshot.trunk(at).targets.iter().map(move |peer| (at, *peer)));
+        // A peer that is down is tried when all others have failed.
+        let mut ways: Vec<_> = ways.collect();
+        ways.sort_by_key(|(_, peer)| core.trunks.is_down(*peer));
         let mut full = false;
-        for (attempt, (at, peer)) in ways.enumerate().skip(usize::from(place.attempt)) {
+        for (attempt, (at, peer)) in ways.into_iter().enumerate().skip(usize::from(place.attempt)) {
             let trunk = snapshot.trunk(at);
             if !trunk.enabled {
                 continue;
