@@ -37,7 +37,8 @@ impl Call {
         if leg.invite == Invite::Sent(old) {
             (leg.invite, leg.invite_seq, leg.invite_sent) = (Invite::Sent(new), seq, sent);
         }
-        for asked in leg.asked.iter_mut().chain(&mut leg.probe).filter(|one| **one == old) {
+        let others = leg.probe.iter_mut().chain(&mut leg.bye);
+        for asked in leg.asked.iter_mut().chain(others).filter(|one| **one == old) {
             *asked = new;
         }
         self.unsaved.renew(at);
