@@ -13,14 +13,13 @@ pub struct RelationSpec {
     /// Our account there: its challenges (401, 407) are answered with it. Without one a
     /// challenge is a failure of that call.
     pub auth: Option<AuthSpec>,
-    /// Its account here: calls from addresses that are nobody's are its calls when they prove
-    /// this password.
+    /// Its account here, for calls from addresses that are nobody's. Judged, not acted upon yet.
     pub auth_in: Option<AuthInSpec>,
     /// We register there, so that it knows where we are.
     pub register: Option<RegisterSpec>,
     /// Its peers are asked with OPTIONS whether they are alive.
     pub health: Option<HealthSpec>,
-    /// A redirection (3xx) of its is followed, within what the trunk carries.
+    /// A redirection (3xx) of its is followed. Not acted upon yet.
     pub follow_redirects: bool,
 }
 

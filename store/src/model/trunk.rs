@@ -110,7 +110,7 @@ pub struct Trunk {
     /// Our account there, by which its challenges (401, 407) are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<TrunkAuth>,
-    /// Its account here: calls from unknown addresses that prove it are its calls.
+    /// Its account here, for calls from unknown addresses; stored, not acted upon yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_in: Option<TrunkAuthIn>,
     /// We register there.
@@ -119,7 +119,7 @@ pub struct Trunk {
     /// Its peers are asked with OPTIONS whether they are alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<TrunkHealth>,
-    /// Follow its redirections (3xx), to numbers that it may carry and hosts that are its own.
+    /// Follow its redirections (3xx); stored, not acted upon yet.
     #[serde(default)]
     pub follow_redirects: bool,
     /// Session timers (RFC 4028): notice a peer that has died without a word.
