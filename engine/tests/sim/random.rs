@@ -97,7 +97,7 @@ fn talk(rng: &mut Rng, percent: u64) -> Vec<(Duration, Act)> {
         acts.push((secs(10) + rng.within(secs(10)), Act::Update("sendrecv")));
     }
     if rng.chance(5) {
-        let to = *rng.pick(&["09000003333", "08012345678", "201", "nobody"]);
+        let to = *rng.pick(&["09000003333", "07000004444", "201", "nobody"]);
         acts.push((rng.within(secs(20)), Act::Refer(format!("<sip:{to}@pbx.example>"))));
     }
     match rng.below(100) {

@@ -100,13 +100,15 @@ fn compare(token: &str, caller: &Session, callees: &[&Session], cdr: &Cdr) {
         let done = session.facts.bye_answered_at.is_none_or(|done| done >= ended_at);
         sent && done
     };
-    // Who does not answer a re-INVITE has ended the call too (RFC 3261 14.1).
-    let mute = cdr.q850_cause == TIMER_EXPIRED;
+    // Who does not answer a re-INVITE has ended the call too (RFC 3261 14.1), and so has one whose
+    // BYE was overtaken and refused (12.2.2): it knows the dialog no more.
+    let mute = |session: &Session| {
+        let left = session.facts.bye_sent_at.is_some_and(|sent| sent <= ended_at);
+        cdr.q850_cause == TIMER_EXPIRED && (session.facts.vanished || left)
+    };
     let ended = match cdr.ended_by {
-        EndedBy::Caller => ended_by(caller) || mute && caller.facts.vanished,
-        EndedBy::Callee => {
-            callees.iter().any(|session| ended_by(session) || mute && session.facts.vanished)
-        }
+        EndedBy::Caller => ended_by(caller) || mute(caller),
+        EndedBy::Callee => callees.iter().any(|session| ended_by(session) || mute(session)),
         EndedBy::System => true,
     };
     assert!(ended, "{token}: not as in {cdr:?}");
