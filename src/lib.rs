@@ -7,11 +7,12 @@
 //!
 //! - One OS thread owns the engine and its sockets (`engine_thread`). Nothing it does waits for
 //!   the rest of the process: it is reached by bounded queues and leaves by rings.
-//! - A call record that the engine made is written before the process ends by itself.
+//! - What the engine says must be kept is in the journal before the datagrams of that round
+//!   leave, and a call record goes from there to the database: at least once, and the database
+//!   takes it once.
 //! - Unsafe code stands in `sys` alone.
 
 mod archive;
-mod cdr_queue;
 mod cdr_writer;
 mod cli;
 mod clock;
@@ -20,6 +21,7 @@ mod engine_thread;
 mod events;
 mod failure;
 mod gauges;
+mod journal;
 mod logging;
 mod media_link;
 mod metrics;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::cdr_queue::Backlog;
 use crate::gauges::{Gauges, Kind};
+use crate::journal::Condition;
 use crate::media_link::RelayFigures;
 
 /// Everything that is measured.
@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) started: Instant,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) relay: RelayFigures,
-    pub(crate) backlog: Backlog,
+    pub(crate) journal: Condition,
     pub(crate) events_dropped: Arc<AtomicU64>,
     pub(crate) database_up: Arc<AtomicBool>,
 }
@@ -39,8 +39,12 @@ impl Metrics {
         for (name, kind, help, value) in self.relay.rows() {
             page.plain(name, kind, help, value);
         }
-        let waiting = self.backlog.len();
-        page.plain("cdr_backlog", Kind::Gauge, "call records not yet in the database", waiting);
+        let waiting = self.journal.waiting();
+        page.plain("cdr_waiting", Kind::Gauge, "call records not yet in the database", waiting);
+        let bytes = self.journal.bytes();
+        page.plain("journal_bytes", Kind::Gauge, "size of the journal", bytes);
+        let refusing = u64::from(self.journal.is_low());
+        page.plain("journal_full", Kind::Gauge, "1 while calls are refused for room", refusing);
         let dropped = self.events_dropped.load(Ordering::Relaxed);
         page.plain("events_dropped_total", Kind::Counter, "events the board did not see", dropped);
         let up = u64::from(self.database_up.load(Ordering::Relaxed));
@@ -92,7 +96,7 @@ mod tests {
             started: Instant::now(),
             gauges: Arc::new(Gauges::new()),
             relay: RelayFigures::default(),
-            backlog: Backlog::default(),
+            journal: Condition::default(),
             events_dropped: Arc::new(AtomicU64::new(3)),
             database_up: Arc::new(AtomicBool::new(true)),
         };

@@ -91,6 +91,36 @@ fn set_option(
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, pointer, length) })
 }
 
+/// The time since the machine booted, suspended time included (CLOCK_BOOTTIME): the same for
+/// every process of a boot.
+pub(crate) fn time_since_boot() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` lives until the call returns. The clock exists since Linux 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Gives a file its room on the disk at once.
+pub(crate) fn allocate(file: &impl AsRawFd, bytes: u64) -> io::Result<()> {
+    let length = libc::off_t::try_from(bytes).unwrap_or(libc::off_t::MAX);
+    // SAFETY: no pointer is passed.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// What is free for this process on the file system of `path`.
+pub(crate) fn free_bytes(path: &std::path::Path) -> io::Result<u64> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
+    // SAFETY: all-zero bytes are a valid `statvfs`.
+    let mut stats: libc::statvfs = unsafe { mem::zeroed() };
+    // SAFETY: path and structure live until the call returns.
+    check(unsafe { libc::statvfs(path.as_ptr(), &raw mut stats) })?;
+    Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+}
+
 /// Wakes a thread that sleeps in [`Poller::wait`].
 #[derive(Debug)]
 pub(crate) struct Waker(OwnedFd);

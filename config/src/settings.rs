@@ -351,9 +351,6 @@ fn notices(reader: &Reader<'_>, settings: &Settings) -> Vec<Problem> {
             );
         }
     }
-    if reader.origin("journal.fsync_ms") != Origin::Default {
-        notice("journal.fsync_ms", "has no effect yet: there is no journal".into());
-    }
     notices
 }
 

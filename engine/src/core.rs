@@ -33,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) routing: Arc<Routing>,
     pub(crate) draining: bool,
     pub(crate) load: Load,
+    /// No call is begun: nothing of it could be kept.
+    pub(crate) refusing: bool,
     /// Via and Contact of each listener, ready to be written.
     faces: Vec<Face>,
     sessions: u64,
@@ -92,6 +94,7 @@ impl Core {
             routing,
             draining: false,
             load: Load::new(config.limits),
+            refusing: false,
             faces: config.listeners.iter().map(Face::of).collect(),
             sessions: 0,
             resolves: 0,

@@ -217,6 +217,7 @@ impl Engine {
                 self.core.draining = true;
                 trunk::leave(&mut self.core);
             }
+            OperatorCommand::RefuseCalls(refusing) => self.core.refusing = refusing,
             OperatorCommand::HangUp(id) => {
                 let found = self.calls.iter().find(|(_, call)| call.id == id);
                 if let Some(handle) = found.map(|(handle, _)| handle) {

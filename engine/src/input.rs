@@ -116,6 +116,9 @@ pub enum OperatorCommand {
     },
     /// Refuse new calls with 503 and Retry-After; running calls go on.
     Drain,
+    /// Refuse new calls with 503 before they are any (true), or take them again: there is no
+    /// room to keep anything of them.
+    RefuseCalls(bool),
     /// End every call.
     HangUpAll,
 }

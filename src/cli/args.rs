@@ -79,6 +79,9 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Puts a backup in the place of what is here: all of it or nothing
     Restore(RestoreArgs),
+    /// The journal that calls outlive the process by
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Brings the database schema up to date (serve does it too)
     Migrate,
     /// Writes a completion script for a shell
@@ -86,6 +89,13 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `tensou journal`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// Keeps every record of a damaged journal that can be read
+    Repair,
 }
 
 /// `tensou demo`

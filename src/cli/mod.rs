@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod demo;
 mod documents;
+mod journal;
 mod people;
 mod records;
 mod restore;
@@ -19,7 +20,7 @@ use tensou_config::{Loaded, Settings, Sources};
 use tensou_store::{Store, StoreError};
 
 pub(crate) use args::Cli;
-use args::{Command, SettingsArgs, TokenCommand, UserCommand};
+use args::{Command, JournalCommand, SettingsArgs, TokenCommand, UserCommand};
 
 use crate::failure::Failure;
 
@@ -38,6 +39,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Token(TokenCommand::Add(person)) => people::add_token(&settings, person),
         Command::Backup(it) => backup::backup(&settings, &it),
         Command::Restore(it) => restore::restore(&settings, &it),
+        Command::Journal(JournalCommand::Repair) => journal::repair_journal(&settings),
         Command::Migrate => migrate(&settings),
         Command::Completions { shell } => {
             let mut command = Cli::command();

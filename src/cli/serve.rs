@@ -88,13 +88,13 @@ async fn asked_to_stop(signals: &mut Signals, args: &SettingsArgs, level: &LogLe
 
 /// Drains and ends the node; a second signal ends at once.
 pub(super) async fn stop(node: Node, signals: &mut Signals) -> Result<(), Failure> {
-    let backlog = node.backlog();
+    let journal = node.journal();
     tokio::select! {
         () = node.shut_down() => Ok(()),
-        () = signals.stop() => match backlog.len() {
+        () = signals.stop() => match journal.waiting() {
             0 => Ok(()),
             waiting => Err(Failure::missing(anyhow::anyhow!(
-                "ended at once: {waiting} call records had not reached the database"
+                "ended at once: {waiting} call records wait in the journal for the next start"
             ))),
         },
     }

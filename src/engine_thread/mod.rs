@@ -15,16 +15,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as ControlQueue, TryRecvError};
 use std::time::Duration;
 
+use tensou_engine::journal::Ledger;
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::Snapshot;
 use tensou_engine::{
-    Cdr, Engine, EngineConfig, Flow, Input, ListenerId, Now, Output, Timestamp, Transport,
+    Engine, EngineConfig, Flow, Input, ListenerId, Now, OperatorCommand, Output, Timestamp,
+    Transport,
 };
 
-use crate::cdr_queue::CdrSender;
 use crate::clock::Clock;
 use crate::events::EventSender;
 use crate::gauges::Gauges;
+use crate::journal::{Condition, Writer};
 use crate::media_link::MediaLink;
 use crate::resolver::QuestionSender;
 use crate::sys::{BATCH, Poller, Receiver, Sender, Waker, age_of_last_datagram};
@@ -54,8 +56,14 @@ pub(crate) struct Parts {
     pub(crate) sockets: Vec<UdpSocket>,
     /// To the relay.
     pub(crate) media: MediaLink,
-    /// Records.
-    pub(crate) cdrs: CdrSender,
+    /// What outlives the process.
+    pub(crate) journal: Writer,
+    /// The journal's state.
+    pub(crate) condition: Condition,
+    /// What the process before left.
+    pub(crate) ledger: Ledger,
+    /// The clock that goes on from there.
+    pub(crate) clock: Clock,
     /// Events.
     pub(crate) events: EventSender,
     /// Names to look up.
@@ -64,17 +72,11 @@ pub(crate) struct Parts {
     pub(crate) gauges: Arc<Gauges>,
 }
 
-/// What the thread leaves when it ends.
-pub(crate) struct Remains {
-    /// Records that found no room in the ring.
-    pub(crate) cdrs: VecDeque<Box<Cdr>>,
-}
-
 /// The running thread.
 pub(crate) struct EngineThread {
     /// Reaches it.
     pub(crate) handle: EngineHandle,
-    join: std::thread::JoinHandle<Remains>,
+    join: std::thread::JoinHandle<()>,
 }
 
 impl EngineThread {
@@ -98,9 +100,9 @@ impl EngineThread {
         Ok(EngineThread { handle, join })
     }
 
-    /// Waits for its end; `None` when it panicked.
-    pub(crate) fn join(self) -> Option<Remains> {
-        self.join.join().ok()
+    /// Waits for its end; false when it panicked.
+    pub(crate) fn join(self) -> bool {
+        self.join.join().is_ok()
     }
 }
 
@@ -112,7 +114,10 @@ struct Looper {
     media: MediaLink,
     /// What the relay answered and the engine has not heard yet.
     answers: VecDeque<MediaEvent>,
-    cdrs: CdrSender,
+    journal: Writer,
+    condition: Condition,
+    /// New calls are refused for want of room on the journal's disk.
+    refusing: bool,
     events: EventSender,
     questions: QuestionSender,
     gauges: Arc<Gauges>,
@@ -133,14 +138,17 @@ impl Looper {
         waker: Arc<Waker>,
         poller: Poller,
     ) -> Self {
-        let clock = Clock::start();
+        let clock = parts.clock;
+        let engine = Engine::restore(parts.config, parts.snapshot, clock.now(), &parts.ledger);
         Looper {
-            engine: Engine::new(parts.config, parts.snapshot),
+            engine,
             sockets: parts.sockets.into_iter().map(|socket| (socket, Outbox::new())).collect(),
             sender: Sender::new(),
             media: parts.media,
             answers: VecDeque::new(),
-            cdrs: parts.cdrs,
+            journal: parts.journal,
+            condition: parts.condition,
+            refusing: false,
             events: parts.events,
             questions: parts.questions,
             gauges: parts.gauges,
@@ -155,8 +163,9 @@ impl Looper {
         }
     }
 
-    fn run(mut self) -> Remains {
+    fn run(mut self) {
         let mut receiver = Receiver::new();
+        self.resume();
         loop {
             let (errors, media) = self.pause();
             if self.take_control() {
@@ -173,16 +182,40 @@ impl Looper {
             }
             self.tick();
             self.flush();
-            self.cdrs.pump();
+            if self.journal.rotate() {
+                self.rewrite();
+            }
         }
         self.flush();
         self.report();
-        Remains { cdrs: self.cdrs.into_overflow() }
+    }
+
+    /// Goes on with what the process before left, media first, and has it all in a segment of
+    /// its own.
+    fn resume(&mut self) {
+        let now = self.clock.now();
+        self.settle(now);
+        self.journal.rewriting();
+        self.rewrite();
+        self.flush();
+    }
+
+    fn rewrite(&mut self) {
+        let now = self.clock.now();
+        self.engine.handle(now, Input::Rewrite);
+        self.settle(now);
     }
 
     fn report(&mut self) {
         self.gauges.store(self.engine.counters());
         self.media.report();
+        let refusing = self.condition.is_low();
+        if std::mem::replace(&mut self.refusing, refusing) != refusing {
+            let now = self.clock.now();
+            let command = OperatorCommand::RefuseCalls(refusing);
+            self.engine.handle(now, Input::Command(command));
+            self.settle(now);
+        }
     }
 
     /// Sleeps until there is something to do; whether a socket has errors to tell, and whether
@@ -323,9 +356,11 @@ impl Looper {
             }
             Output::Resolve { query, host } => self.questions.ask(query, host),
             Output::Media(command) => self.answers.extend(self.media.carry_out(command)),
-            Output::Cdr(cdr) => self.cdrs.push(cdr),
+            // It stands in the journal, from where it is delivered.
+            Output::Cdr(_) => self.condition.record_made(),
             Output::Event(event) => self.events.push(event),
-            Output::Journal(_) | Output::Rewritten => {}
+            Output::Journal(record) => self.journal.push(&record),
+            Output::Rewritten => self.journal.rewritten(),
         }
     }
 
@@ -347,6 +382,7 @@ impl Looper {
     }
 
     fn flush_one(&mut self, at: usize) {
+        self.journal.flush();
         let Some((socket, outbox)) = self.sockets.get_mut(at) else { return };
         let Unsent { unreachable, dropped } = outbox.flush(socket, &mut self.sender);
         self.unreached.extend(unreachable.into_iter().map(|remote| (at, remote)));

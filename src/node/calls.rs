@@ -1,11 +1,10 @@
 //! The engine as the node holds it: draining and ending it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tensou_engine::{Cdr, OperatorCommand};
+use tensou_engine::OperatorCommand;
 use tokio::sync::oneshot;
 
 use crate::engine_thread::{Control, EngineThread};
@@ -50,18 +49,14 @@ impl Calls {
         }
     }
 
-    /// Ends the thread; records that found no other way out.
-    pub(super) async fn end(self) -> VecDeque<Box<Cdr>> {
+    /// Ends the thread.
+    pub(super) async fn end(self) {
         // A thread that has ended already needs no telling.
         let _gone = self.engine.handle.send(Control::Stop);
         let engine = self.engine;
         let joined = tokio::task::spawn_blocking(move || engine.join()).await;
-        match joined {
-            Ok(Some(remains)) => remains.cdrs,
-            _ => {
-                tracing::error!("the engine's thread panicked");
-                VecDeque::new()
-            }
+        if !matches!(joined, Ok(true)) {
+            tracing::error!("the engine's thread panicked");
         }
     }
 

@@ -1,6 +1,7 @@
 //! A running node: every part started and joined, and ended in the right order.
 
 mod calls;
+mod journal;
 mod plan;
 mod shared;
 mod web;
@@ -18,12 +19,12 @@ use tensou_store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::cdr_queue::{Backlog, cdr_queue};
-use crate::cdr_writer::{NodeRecords, Writer};
+use crate::cdr_writer::{CdrWriter, NodeRecords};
 use crate::engine_thread::{EngineHandle, EngineThread, Parts};
 use crate::events::event_queue;
 use crate::failure::Failure;
 use crate::gauges::Gauges;
+use crate::journal::Condition;
 use crate::media_link::{MediaLink, RelayFigures};
 use crate::metrics::Metrics;
 use crate::resolver::questions;
@@ -31,6 +32,7 @@ use crate::snapshot_task::{LoadError, Published, SnapshotTask, load, report};
 use crate::sockets::bind_all;
 
 use calls::Calls;
+use journal::Journal;
 pub(crate) use plan::domain;
 use plan::{engine_config, first_address, node_info, relay_config};
 use web::{Facts, Sockets, Web};
@@ -43,8 +45,8 @@ const COMMANDS: usize = 256;
 /// A running node.
 pub(crate) struct Node {
     calls: Calls,
-    writer: Writer,
-    backlog: Backlog,
+    writer: CdrWriter,
+    journal: Journal,
     board_feed: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     web: Web,
@@ -57,6 +59,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts everything. What is missing (a port, the database) ends it again.
     pub(crate) async fn start(settings: &Settings, store: Store) -> Result<Node, Failure> {
+        let opened = journal::Opened::open(settings)?;
         let bound = bind_all(&settings.sip).map_err(Failure::missing)?;
         let listening = Sockets::bind(settings).await?;
         let compiled = load(&store).await.map_err(LoadError::failure)?;
@@ -69,26 +72,36 @@ impl Node {
         let ports = relay.ports();
         let figures = RelayFigures::default();
         let media = MediaLink::new(relay, figures.clone());
-        let (cdrs, cdr_receiver) = cdr_queue();
         let (events, event_receiver) = event_queue();
         let (questions, question_receiver) = questions();
         let gauges = Arc::new(Gauges::new());
         let (config, sockets) = engine_config(settings, &domain, bound, ports);
         let snapshot = published.snapshot();
         let shown = Arc::clone(&gauges);
-        let parts =
-            Parts { config, snapshot, sockets, media, cdrs, events, questions, gauges: shown };
+        let (journal, tail, written) = opened.start(settings)?;
+        let parts = Parts {
+            config,
+            snapshot,
+            sockets,
+            media,
+            journal: written.writer,
+            condition: journal.condition(),
+            ledger: written.ledger,
+            clock: written.clock,
+            events,
+            questions,
+            gauges: shown,
+        };
         let (ended, engine_ended) = oneshot::channel();
         let engine = EngineThread::start(parts, ended).map_err(Failure::missing)?;
 
-        let backlog = cdr_receiver.backlog().clone();
         let database_up = Arc::new(AtomicBool::new(true));
         let metrics = Arc::new(Metrics {
             node: settings.node.name.as_str().to_owned(),
             started: Instant::now(),
             gauges: Arc::clone(&gauges),
             relay: figures,
-            backlog: backlog.clone(),
+            journal: journal.condition(),
             events_dropped: event_receiver.dropped(),
             database_up: Arc::clone(&database_up),
         });
@@ -113,13 +126,13 @@ impl Node {
         background.extend(shared);
         let name = settings.node.name.as_str().to_owned();
         let records = NodeRecords { store: store.clone(), node: name.clone() };
-        let writer = Writer::start(records, cdr_receiver);
+        let writer = CdrWriter::start(records, tail);
         let drain = settings.node.drain;
         let calls = Calls { engine, engine_ended, gauges, draining, drain };
         Ok(Node {
             calls,
             writer,
-            backlog,
+            journal,
             board_feed,
             background,
             web,
@@ -145,9 +158,9 @@ impl Node {
         &self.domain
     }
 
-    /// Records that are not in the database yet.
-    pub(crate) fn backlog(&self) -> Backlog {
-        self.backlog.clone()
+    /// The state of the journal: records that are not in the database yet.
+    pub(crate) fn journal(&self) -> Condition {
+        self.journal.condition()
     }
 
     /// Returns when a part that must not end has ended.
@@ -171,7 +184,9 @@ impl Node {
     /// The engine first, so that nothing new comes; then what carries its last words; the
     /// database last.
     async fn end(self) {
-        self.writer.finish(self.calls.end().await).await;
+        self.calls.end().await;
+        self.writer.finish().await;
+        self.journal.stop().await;
         if self.board_feed.await.is_err() {
             tracing::error!("the feed of the live board panicked");
         }

@@ -26,7 +26,7 @@ const HOT: &[&str] = &[
     "src/engine_thread/",
     "src/sys.rs",
     "src/media_link.rs",
-    "src/cdr_queue.rs",
+    "src/journal/",
     "src/gauges.rs",
 ];
 

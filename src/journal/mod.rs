@@ -1,0 +1,152 @@
+//! The journal: what outlives the process, on disk before the message that makes it true leaves.
+//!
+//! A folder of segments, each a file that is only appended to. The engine's thread writes what
+//! the engine says must be kept with one `write` before the datagrams of the same round; a killed
+//! process loses nothing of that. A thread of its own has the disk keep it too (`fdatasync`),
+//! watches the room on it, and deletes segments that nothing needs any more. Call records are
+//! read from here and brought to the database.
+//!
+//! # Format
+//!
+//! A segment begins with [`frame::MAGIC`] and the version of the format, then come frames: length
+//! and CRC-32, four bytes each, then the bytes. The first frame is the segment's head, the others
+//! are records of the engine ([`tensou_engine::journal`]).
+
+mod deliver;
+mod folder;
+mod frame;
+mod keep;
+mod read;
+mod repair;
+mod write;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub(crate) use deliver::Tail;
+pub(crate) use folder::Folder;
+pub(crate) use keep::Keeper;
+pub(crate) use read::{Recovered, recover};
+pub(crate) use repair::repair;
+pub(crate) use write::Writer;
+
+/// The folder's name within `node.data_dir`.
+pub(crate) const FOLDER: &str = "journal";
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JournalError {
+    /// Another process has it.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// Damage that is followed by readable records: a torn end would not be.
+    #[error(
+        "{} is damaged at byte {offset}; `tensou journal repair` keeps everything that can be read",
+        .path.display()
+    )]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where the damage begins.
+        offset: usize,
+    },
+    /// A later release wrote it.
+    #[error("{} is of format {version}, which this release does not know", .path.display())]
+    Version {
+        /// The segment.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// The system failed.
+    #[error("{}", .path.display())]
+    Io {
+        /// What was worked on.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl JournalError {
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> JournalError {
+        let path = path.into();
+        move |source| JournalError::Io { path, source }
+    }
+}
+
+/// A place in the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// The segment's number.
+    pub(crate) segment: u64,
+    /// Bytes from its beginning.
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// As one number, so that one atomic holds both: segments stay far below 4 GB.
+    fn pack(self) -> u64 {
+        self.segment << 32 | self.offset & 0xffff_ffff
+    }
+
+    fn unpack(packed: u64) -> Position {
+        Position { segment: packed >> 32, offset: packed & 0xffff_ffff }
+    }
+}
+
+/// What the threads around the journal tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Everything before this has been written.
+    end: AtomicU64,
+    /// Calls and phones need no segment before this.
+    live_from: AtomicU64,
+    /// Every call record before this is in the database.
+    confirmed: AtomicU64,
+    /// Call records that are not in the database yet.
+    waiting: AtomicU64,
+    /// The disk is nearly full.
+    low: AtomicBool,
+    /// Bytes of all segments.
+    bytes: AtomicU64,
+    /// The journal could not be written.
+    failing: AtomicBool,
+}
+
+/// The state of the journal as others see it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Condition(Arc<Shared>);
+
+impl Condition {
+    /// Call records that are not in the database yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether new calls must be refused for want of room on the disk.
+    pub(crate) fn is_low(&self) -> bool {
+        self.0.low.load(Ordering::Relaxed) || self.0.failing.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The engine has made a call record.
+    pub(crate) fn record_made(&self) {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) -> Position {
+        Position::unpack(self.0.end.load(Ordering::Acquire))
+    }
+
+    fn confirmed(&self) -> Position {
+        Position::unpack(self.0.confirmed.load(Ordering::Acquire))
+    }
+}
