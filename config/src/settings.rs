@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Problem;
 use crate::document::Entries;
 use crate::reader::Reader;
 use crate::values::{
     Advertise, DatabaseUrl, Dscp, Host, LogFilter, NodeName, PortRange, SipListener, SipTransport,
     TimeZone,
 };
-use crate::{Origin, Problem};
 
 /// The answer to a REGISTER lists every phone of the extension, and must fit one datagram.
 const MOST_CONTACTS: i64 = 32;

@@ -36,6 +36,11 @@ impl<T> Handle<T> {
         Handle::new(bits as u32, (bits >> 32) as u32)
     }
 
+    /// How often its slot had been used before.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
     /// The slot, dense from 0: a subscript for tables kept beside the arena.
     pub const fn index(self) -> u32 {
         self.index
@@ -47,6 +52,8 @@ pub struct Arena<T> {
     chunks: Vec<Vec<Slot<T>>>,
     free: Option<u32>,
     len: usize,
+    /// Generation of a slot that is made.
+    first: u32,
 }
 
 struct Slot<T> {
@@ -65,7 +72,7 @@ enum Content<T> {
 impl<T> Arena<T> {
     /// An empty arena; allocates nothing.
     pub const fn new() -> Self {
-        Arena { chunks: Vec::new(), free: None, len: 0 }
+        Arena { chunks: Vec::new(), free: None, len: 0, first: 0 }
     }
 
     /// How many values there are.
@@ -142,12 +149,15 @@ impl<T> Arena<T> {
         true
     }
 
-    /// Finds the free slots anew, the lowest first.
-    pub fn relink(&mut self) {
+    /// Finds the free slots anew, the lowest first. What is inserted from now on is of generation
+    /// `first` or later: handles of an earlier life that name nothing stay so.
+    pub fn relink(&mut self, first: u32) {
+        self.first = first;
         let mut next = None;
         let slots = self.chunks.iter_mut().flatten().zip(0u32..).collect::<Vec<_>>();
         for (slot, index) in slots.into_iter().rev() {
             if let Content::Free(_) = slot.content {
+                slot.generation = slot.generation.max(first);
                 slot.content = Content::Free(next.replace(index));
             }
         }
@@ -162,7 +172,7 @@ impl<T> Arena<T> {
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let chunk = self.chunks.last_mut().expect("invariant: a chunk was pushed above");
-        chunk.push(Slot { generation: 0, content: Content::Free(None) });
+        chunk.push(Slot { generation: self.first, content: Content::Free(None) });
         u32::try_from(before + chunk.len() - 1).expect("invariant: fewer than 2^32 slots")
     }
 
@@ -206,7 +216,8 @@ impl<T> Arena<T> {
         }
         let after = match slot.generation.checked_add(1) {
             Some(generation) => {
-                slot.generation = generation;
+                // A value of an earlier life gives its slot back to this one.
+                slot.generation = generation.max(self.first);
                 Content::Free(self.free.replace(handle.index))
             }
             None => Content::Retired,
@@ -342,9 +353,11 @@ mod tests {
         assert!(arena.insert_at(high, "high") && arena.insert_at(low, "low"));
         assert!(!arena.insert_at(Handle::new(1, 8), "taken"));
         assert!(!arena.insert_at(Handle::new(MOST_REVIVED, 0), "damage"));
-        arena.relink();
+        arena.relink(9);
+        let dead = Handle::new(5, 8);
         let new: Vec<_> = (0..400).map(|_| arena.insert("new")).collect();
         assert!(new.iter().all(|handle| *handle != low && *handle != high));
+        assert!(new.iter().all(|handle| handle.generation() >= 9) && arena.get(dead).is_none());
         assert_eq!((arena.get(low), arena.get(high)), (Some(&"low"), Some(&"high")));
         assert_eq!(arena.len(), 402);
         assert_eq!(arena.remove(low), Some("low"));

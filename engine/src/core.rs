@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) refusing: bool,
     /// Via and Contact of each listener, ready to be written.
     faces: Vec<Face>,
+    /// The latest generation of all handles that were read from a journal.
+    pub(crate) newest: u32,
     sessions: u64,
     resolves: u64,
     /// Questions to the resolver and the calls that asked.
@@ -96,6 +98,7 @@ impl Core {
             load: Load::new(config.limits),
             refusing: false,
             faces: config.listeners.iter().map(Face::of).collect(),
+            newest: 0,
             sessions: 0,
             resolves: 0,
             pending_resolves: std::collections::BTreeMap::new(),
@@ -142,6 +145,13 @@ impl Core {
     pub(crate) fn next_session(&mut self) -> u64 {
         self.sessions += 1;
         self.sessions
+    }
+
+    /// Numbers of sessions and questions that no earlier process has given: none gives more than
+    /// one a microsecond.
+    pub(crate) fn count_on_from(&mut self, number: u64) {
+        self.sessions = self.sessions.max(number);
+        self.resolves = self.resolves.max(number);
     }
 
     /// A session of an earlier process: its number is not given again.

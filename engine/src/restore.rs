@@ -40,6 +40,7 @@ impl Engine {
     ) -> Engine {
         let mut engine = Engine::new(config, snapshot);
         engine.core.io.now = now;
+        engine.core.count_on_from(now.mono.as_micros());
         if let Some(secret) = ledger.secret {
             engine.core.transactions.keep_secret(secret);
         }
@@ -59,8 +60,9 @@ impl Engine {
                 }
             }
         }
-        engine.calls.relink();
-        engine.core.transactions.relink();
+        let first = engine.core.newest.saturating_add(1);
+        engine.calls.relink(first);
+        engine.core.transactions.relink(first);
         engine.find_moved();
         engine.resume(&revived, ledger.latest());
         engine.bring_phones_back(ledger);

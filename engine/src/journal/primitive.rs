@@ -257,7 +257,11 @@ impl<T> Image for Handle<T> {
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        from.number().map(Handle::from_bits)
+        let handle = Handle::from_bits(from.number()?);
+        if let Some(core) = &mut from.core {
+            core.newest = core.newest.max(handle.generation());
+        }
+        Some(handle)
     }
 }
 

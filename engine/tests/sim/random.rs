@@ -1,6 +1,7 @@
 //! Thousands of calls in bad weather: callers and callees do whatever people do, datagrams are
 //! lost, doubled and overtaken, and every promise must hold.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tensou_engine::media::MediaEvent;
@@ -144,7 +145,7 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
 }
 
 /// Plays one seed to its end.
-fn play(seed: u64, calls: u64) -> World {
+fn play(seed: u64, calls: u64, crashes: bool) -> World {
     let mut dice = Rng::new(seed);
     let mut office = provisioning();
     // The carrier may transfer; the gateway may not.
@@ -159,6 +160,10 @@ fn play(seed: u64, calls: u64) -> World {
         twice: dice.below(8),
         delay: dice.within(Duration::from_millis(700)),
     };
+    if crashes {
+        // From several deaths a call to one in some dozens.
+        world.dies_after = 10 << dice.below(9);
+    }
     world.relay.refuses = dice.below(3);
     world.relay.slow = dice.within(Duration::from_millis(50));
     for id in 0..calls {
@@ -223,8 +228,8 @@ fn entropy() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-#[test]
-fn thousands_of_calls_under_loss_keep_every_promise() {
+/// Plays some seeds, or the one that is asked for; how calls ended, and how often the engine died.
+fn play_seeds(crashes: bool) -> (BTreeMap<&'static str, u64>, u64) {
     let calls = setting("TENSOU_SIM_CALLS").unwrap_or(CALLS);
     let seeds: Vec<u64> = match setting("TENSOU_SIM_SEED") {
         Some(seed) => vec![seed],
@@ -234,26 +239,39 @@ fn thousands_of_calls_under_loss_keep_every_promise() {
             (0..count).map(|n| first.wrapping_add(n)).collect()
         }
     };
-    let mut results = std::collections::BTreeMap::new();
+    let (mut results, mut deaths) = (BTreeMap::new(), 0);
     for seed in seeds {
         println!("seed {seed}");
         let note = Note(seed);
-        let mut world = play(seed, calls);
+        let mut world = play(seed, calls, crashes);
         world.close();
         drop(note);
+        deaths += world.deaths;
         for cdr in &world.cdrs {
             *results.entry(cdr.result.as_str()).or_insert(0) += 1;
         }
     }
-    println!("{results:?}");
+    println!("{results:?}, {deaths} deaths");
     // The weather is bad, but not so bad that nobody talks or nobody fails.
     assert!(results.contains_key(CallResult::Answered.as_str()), "{results:?}");
     assert!(results.len() >= 4, "{results:?}");
+    (results, deaths)
+}
+
+#[test]
+fn thousands_of_calls_under_loss_keep_every_promise() {
+    play_seeds(false);
+}
+
+#[test]
+fn thousands_of_calls_through_crashes_keep_every_promise() {
+    let (_, deaths) = play_seeds(true);
+    assert!(deaths > 0);
 }
 
 #[test]
 fn one_seed_tells_one_story() {
-    let story = |seed| play(seed, 40).story;
+    let story = |seed| play(seed, 40, true).story;
     assert_eq!(story(7), story(7));
     assert_ne!(story(7), story(8));
 }

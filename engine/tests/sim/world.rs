@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tensou_engine::journal::{Ledger, cdr_of};
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::{Provisioning, Snapshot};
 use tensou_engine::{
@@ -75,6 +76,19 @@ pub(crate) struct World {
     pub(crate) inbox: Vec<(String, Msg)>,
     pub(crate) cdrs: Vec<Cdr>,
     pub(crate) events: Vec<Event>,
+    /// Of so many outputs, one is the last before the engine dies; 0: it lives for ever.
+    pub(crate) dies_after: u64,
+    /// What it has written into its journal.
+    ledger: Ledger,
+    /// Records that are in the journal and nowhere else.
+    undelivered: Vec<Cdr>,
+    /// What the engine is built of, for the next life.
+    config: EngineConfig,
+    snapshot: Arc<Snapshot>,
+    /// How often it died.
+    pub(crate) deaths: u64,
+    /// The outputs of a recovery are being carried out.
+    resuming: bool,
     /// A sum over everything that the engine has said, byte for byte.
     pub(crate) story: u64,
     checks: Vec<Box<dyn Check>>,
@@ -109,9 +123,17 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
 
 impl World {
     pub(crate) fn new(seed: u64, office: &Provisioning, unknown_peer: UnknownPeer) -> World {
-        let snapshot = Snapshot::compile(1, office).unwrap();
+        let snapshot = Arc::new(Snapshot::compile(1, office).unwrap());
+        let config = engine_config(seed, unknown_peer);
         World {
-            engine: Engine::new(engine_config(seed, unknown_peer), Arc::new(snapshot)),
+            engine: Engine::new(config.clone(), Arc::clone(&snapshot)),
+            dies_after: 0,
+            ledger: Ledger::default(),
+            undelivered: Vec::new(),
+            config,
+            snapshot,
+            deaths: 0,
+            resuming: false,
             now: 0,
             rng: Rng::new(seed),
             weather: Weather::default(),
@@ -194,8 +216,8 @@ impl World {
     }
 
     pub(crate) fn publish(&mut self, office: &Provisioning) {
-        let snapshot = Snapshot::compile(2, office).unwrap();
-        self.engine_takes(Input::Snapshot(Arc::new(snapshot)));
+        self.snapshot = Arc::new(Snapshot::compile(2, office).unwrap());
+        self.engine_takes(Input::Snapshot(Arc::clone(&self.snapshot)));
     }
 
     pub(crate) fn engine_takes(&mut self, input: Input<'_>) {
@@ -212,8 +234,54 @@ impl World {
             }
         }
         self.engine.handle(self.clock(), input);
+        self.drain();
+    }
+
+    /// Carries out what the engine says, unless it dies over it.
+    fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
+            // A recovery says much at once, and must come to an end.
+            let odds = self.dies_after * if self.resuming { 256 } else { 1 };
+            if odds > 0 && self.rng.below(odds) == 0 {
+                return self.dies();
+            }
             self.carry_out(output);
+        }
+    }
+
+    /// The process is killed and started anew: only the journal is left of the engine, and
+    /// nothing of the relay.
+    pub(crate) fn dies(&mut self) {
+        self.deaths += 1;
+        self.relay = Relay { sessions: BTreeMap::new(), ..self.relay };
+        for check in &mut self.checks {
+            check.died();
+        }
+        self.deliver();
+        self.queue.retain(|Reverse(due)| !matches!(due.what, What::Media(_)));
+        self.config.seed = self.rng.next();
+        let config = self.config.clone();
+        let snapshot = Arc::clone(&self.snapshot);
+        self.engine = Engine::restore(config, snapshot, self.clock(), &self.ledger);
+        self.resuming = true;
+        self.drain();
+        self.engine.handle(self.clock(), Input::Rewrite);
+        self.drain();
+        self.resuming = false;
+    }
+
+    fn journals(&mut self, record: &[u8]) {
+        self.ledger.take(record).unwrap();
+        self.undelivered.extend(cdr_of(record).unwrap());
+    }
+
+    /// Brings records from the journal to the database.
+    fn deliver(&mut self) {
+        for cdr in std::mem::take(&mut self.undelivered) {
+            for check in &mut self.checks {
+                check.record(self.now, &cdr);
+            }
+            self.cdrs.push(cdr);
         }
     }
 
@@ -232,11 +300,11 @@ impl World {
                 self.post(bytes.to_vec(), |bytes| What::ToUa { to: to.clone(), bytes });
             }
             Output::Cdr(cdr) => {
-                for check in &mut self.checks {
-                    check.record(self.now, &cdr);
-                }
-                self.cdrs.push(*cdr);
+                assert_eq!(self.undelivered.first(), Some(&*cdr), "not as in the journal");
+                self.deliver();
             }
+            Output::Journal(record) => self.journals(&record),
+            Output::Rewritten => {}
             Output::Media(command) => {
                 for check in &mut self.checks {
                     check.media(self.now, command);
@@ -246,13 +314,15 @@ impl World {
                     self.later(after, What::Media(event));
                 }
             }
+            // Those who watch are told again of calls that they know.
+            Output::Event(_) if self.resuming => {}
             Output::Event(event) => {
                 for check in &mut self.checks {
                     check.event(self.now, &event);
                 }
                 self.events.push(event);
             }
-            Output::Resolve { .. } | Output::Journal(_) | Output::Rewritten => {}
+            Output::Resolve { .. } => {}
         }
     }
 
@@ -325,6 +395,7 @@ impl World {
             counters: *self.engine.counters(),
             uas: &self.uas,
             cdrs: &self.cdrs,
+            deaths: self.deaths,
         };
         for check in &mut self.checks {
             check.finish(&end);

@@ -69,6 +69,9 @@ impl Call {
 
     fn resume_leg(&mut self, core: &mut Core, leg: u16) {
         let bye = self.leg(leg).state == LegState::Leaving && !self.leg(leg).bye_owed;
+        if bye && self.ended_long_ago(core) {
+            return self.leg_gone(core, leg);
+        }
         if bye {
             // The one under way has lost its transaction: another asks for the same.
             let q850 = self.record.end.map_or(Cause::NormalClearing.q850(), |end| end.q850_cause);
@@ -82,6 +85,14 @@ impl Call {
         core.io.disarm(pending.resend.take());
         pending.over = Some(core.io.arm(ACK_PATIENCE, over));
         self.resend_ok(core, leg);
+    }
+
+    /// Whoever has not answered BYE for so long will not do so after a restart.
+    fn ended_long_ago(&self, core: &Core) -> bool {
+        self.record.end.is_some_and(|end| {
+            let micros = core.io.now.wall.as_unix_micros().saturating_sub(end.at.as_unix_micros());
+            micros >= ACK_PATIENCE.as_micros() as i64
+        })
     }
 
     fn resume_dialling(&mut self, core: &mut Core) {

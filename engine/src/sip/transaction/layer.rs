@@ -206,9 +206,9 @@ impl Transactions {
     }
 
     /// After transactions were put back in their old places.
-    pub(crate) fn relink(&mut self) {
-        self.clients.relink();
-        self.servers.relink();
+    pub(crate) fn relink(&mut self, first: u32) {
+        self.clients.relink(first);
+        self.servers.relink(first);
     }
 
     /// Transactions that exist, lingering ones included.

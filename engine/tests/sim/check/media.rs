@@ -47,6 +47,13 @@ impl Check for Media {
         }
     }
 
+    fn died(&mut self) {
+        // The relay forgot what it had refused or closed, too.
+        self.opened -= (self.open.len() + self.closed.len()) as u64;
+        self.open.clear();
+        self.closed.clear();
+    }
+
     fn finish(&mut self, _end: &End<'_>) {
         assert!(self.open.is_empty(), "never closed: {:?}", self.open);
         assert_eq!(self.opened as usize, self.closed.len());

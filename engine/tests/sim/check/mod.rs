@@ -28,6 +28,8 @@ pub(crate) struct End<'a> {
     pub(crate) counters: Counters,
     pub(crate) uas: &'a BTreeMap<String, Ua>,
     pub(crate) cdrs: &'a [Cdr],
+    /// How often the engine died: its counters are those of its last life.
+    pub(crate) deaths: u64,
 }
 
 /// One promise. A broken one panics.
@@ -38,6 +40,8 @@ pub(crate) trait Check {
     fn media_said(&mut self, _now: u64, _event: MediaEvent) {}
     fn event(&mut self, _now: u64, _event: &Event) {}
     fn record(&mut self, _now: u64, _cdr: &Cdr) {}
+    /// The engine and the relay were killed and started anew.
+    fn died(&mut self) {}
     fn finish(&mut self, _end: &End<'_>) {}
 }
 

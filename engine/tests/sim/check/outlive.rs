@@ -51,6 +51,10 @@ impl Check for Outlive {
         }
     }
 
+    fn died(&mut self) {
+        self.fresh.clear();
+    }
+
     fn finish(&mut self, end: &End<'_>) {
         for (place, ua) in end.uas {
             for session in &ua.sessions {

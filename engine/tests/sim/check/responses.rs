@@ -26,6 +26,12 @@ fn without_source(via: &str) -> String {
 }
 
 impl Check for Responses {
+    fn died(&mut self) {
+        // Only what makes a dialog outlives the process; another request that comes again is
+        // answered by who has not seen it.
+        self.tags.retain(|(_, method, _), _| method == "INVITE");
+    }
+
     fn engine_heard(&mut self, _now: u64, from: SocketAddr, msg: &Msg) {
         if msg.status().is_none() && msg.get("Via").is_some() && msg.get("CSeq").is_some() {
             self.requests.entry(key(from, msg)).or_insert_with(|| msg.clone());
