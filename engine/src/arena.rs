@@ -128,8 +128,9 @@ impl<T> Arena<T> {
         Some(self.insert_with(|_| value))
     }
 
-    /// Puts a value back under the name that it had in an earlier life of the process. False when
-    /// another has the place, or it lies beyond what an arena of calls can come to.
+    /// Puts a value back under the name that it had in an earlier life of the process. Of two that
+    /// had the same place the later one counts: the other had been removed before. False when the
+    /// value is not kept, or its place lies beyond what an arena of calls can come to.
     ///
     /// [`Arena::relink`] must follow before anything else is inserted.
     pub fn insert_at(&mut self, handle: Handle<T>, value: T) -> bool {
@@ -141,11 +142,12 @@ impl<T> Arena<T> {
             self.grow();
         }
         let slot = &mut self.chunks[chunk][at];
-        if matches!(slot.content, Content::Full(_)) {
+        let taken = matches!(slot.content, Content::Full(_));
+        if taken && slot.generation >= handle.generation {
             return false;
         }
         *slot = Slot { generation: handle.generation, content: Content::Full(value) };
-        self.len += 1;
+        self.len += usize::from(!taken);
         true
     }
 
@@ -351,14 +353,16 @@ mod tests {
         let mut arena = Arena::new();
         let (low, high) = (Handle::new(1, 7), Handle::new(300, 2));
         assert!(arena.insert_at(high, "high") && arena.insert_at(low, "low"));
-        assert!(!arena.insert_at(Handle::new(1, 8), "taken"));
+        assert!(!arena.insert_at(Handle::new(1, 6), "earlier"));
+        assert!(arena.insert_at(Handle::new(300, 3), "later"));
+        let high = Handle::new(300, 3);
         assert!(!arena.insert_at(Handle::new(MOST_REVIVED, 0), "damage"));
         arena.relink(9);
         let dead = Handle::new(5, 8);
         let new: Vec<_> = (0..400).map(|_| arena.insert("new")).collect();
         assert!(new.iter().all(|handle| *handle != low && *handle != high));
         assert!(new.iter().all(|handle| handle.generation() >= 9) && arena.get(dead).is_none());
-        assert_eq!((arena.get(low), arena.get(high)), (Some(&"low"), Some(&"high")));
+        assert_eq!((arena.get(low), arena.get(high)), (Some(&"low"), Some(&"later")));
         assert_eq!(arena.len(), 402);
         assert_eq!(arena.remove(low), Some("low"));
         assert_ne!(arena.insert("newer").to_bits(), low.to_bits());

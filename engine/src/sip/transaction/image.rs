@@ -183,11 +183,11 @@ pub(crate) fn get_server(from: &mut Reader<'_>) -> Option<ServerHandle> {
     let at: ServerHandle = from.get()?;
     if let Some(server) = from.get::<Option<Server>>()? {
         let transactions = &mut from.core.as_mut()?.transactions;
-        transactions.by_key.insert(server.key, at);
-        if let Some(origin) = server.origin {
-            transactions.by_origin.insert(origin, at);
+        let (key, origin) = (server.key, server.origin);
+        if transactions.servers.insert_at(at, server) {
+            transactions.by_key.insert(key, at);
+            transactions.by_origin.extend(origin.map(|origin| (origin, at)));
         }
-        transactions.servers.insert_at(at, server);
     }
     Some(at)
 }
