@@ -253,7 +253,8 @@ impl World {
     /// nothing of the relay.
     pub(crate) fn dies(&mut self) {
         self.deaths += 1;
-        self.relay = Relay { sessions: BTreeMap::new(), ..self.relay };
+        let (refuses, slow) = (self.relay.refuses, self.relay.slow);
+        self.relay = Relay { refuses, slow, ..Relay::default() };
         for check in &mut self.checks {
             check.died();
         }
