@@ -302,7 +302,9 @@ impl World {
             }
             Output::Cdr(cdr) => {
                 assert_eq!(self.undelivered.first(), Some(&*cdr), "not as in the journal");
+                let rest = self.undelivered.split_off(1);
                 self.deliver();
+                self.undelivered = rest;
             }
             Output::Journal(record) => self.journals(&record),
             Output::Rewritten => {}
