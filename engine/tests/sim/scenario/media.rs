@@ -1,12 +1,16 @@
 //! Offers and answers at the beginning of a call, and what the relay is told.
 
-use tensou_engine::media::MediaEvent;
-use tensou_engine::{CallResult, EndedBy};
+use std::sync::Arc;
 
-use crate::office::{DIRECT, GATEWAY, SALES};
+use tensou_engine::media::MediaEvent;
+use tensou_engine::route::Snapshot;
+use tensou_engine::{CallResult, EndedBy, Engine, UnknownPeer};
+
+use crate::office::{DIRECT, GATEWAY, SALES, provisioning};
 use crate::session::State;
 use crate::sim::{Sim, invite, secs};
 use crate::ua::{Act, Quirks};
+use crate::world::engine_config;
 
 #[test]
 fn a_caller_without_an_offer_gets_the_callees_and_answers_by_ack() {
@@ -56,6 +60,27 @@ fn ports_that_cannot_be_bound_end_the_call_with_503() {
     sim.world.relay.refuses = 100;
     let cdr = sim.call(DIRECT).gets(503, Some(42)).over();
     assert_eq!(cdr.result, CallResult::Failed);
+}
+
+#[test]
+fn without_a_free_port_a_call_is_refused_at_once_and_told_when_to_come_again() {
+    let mut sim = Sim::new();
+    let mut config = engine_config(1, UnknownPeer::Drop);
+    // Four pairs: two calls.
+    config.media.last_port = config.media.first_port + 7;
+    let snapshot = Snapshot::compile(1, &provisioning()).unwrap();
+    sim.world.engine = Engine::new(config, Arc::new(snapshot));
+    for _ in 0..2 {
+        sim.call(SALES).rings(&["sato"]);
+    }
+    let third = sim.call(SALES).gets(503, Some(42));
+    let refusal = third.caller().facts.finally.clone().unwrap();
+    assert!(refusal.header("Retry-After").parse::<u32>().is_ok(), "{refusal:?}");
+    assert_eq!(third.sim.world.engine.counters().media_ports_exhausted, 1);
+    assert_eq!(third.sim.leg("sato").state, State::Inviting);
+    let records = third.sim.ends();
+    let failed = records.iter().filter(|cdr| cdr.sip_status == 503).count();
+    assert_eq!((records.len(), failed), (3, 1));
 }
 
 #[test]
