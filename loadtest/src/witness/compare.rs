@@ -94,7 +94,7 @@ fn pair<'r>(calls: &[&Call], records: &'r [Record]) -> Pairs<'r> {
     }
     let mut of_call: Vec<Vec<&Record>> = calls.iter().map(|_| Vec::new()).collect();
     for (indices, mut group) in groups.into_values() {
-        group.sort_by_key(|record| started(record));
+        group.sort_by_key(|record| record.began());
         if indices.len() == group.len() || indices.len() == 1 {
             let last = indices.len().saturating_sub(1);
             for (at, record) in group.into_iter().enumerate() {
@@ -103,7 +103,7 @@ fn pair<'r>(calls: &[&Call], records: &'r [Record]) -> Pairs<'r> {
             continue;
         }
         for record in group {
-            let apart = |index: &usize| calls[*index].invited_at.abs_diff(started(record));
+            let apart = |index: &usize| calls[*index].invited_at.abs_diff(record.began());
             match indices.iter().copied().filter(|i| apart(i) < TOGETHER).min_by_key(apart) {
                 Some(index) => of_call[index].push(record),
                 None => left.push(record),
@@ -111,11 +111,6 @@ fn pair<'r>(calls: &[&Call], records: &'r [Record]) -> Pairs<'r> {
         }
     }
     Pairs { of_call, left }
-}
-
-fn started(record: &Record) -> Micros {
-    let time: Option<Timestamp> = record.started_at.parse().ok();
-    time.and_then(|time| Micros::try_from(time.as_microsecond()).ok()).unwrap_or_default()
 }
 
 fn judge(call: &Call, records: &[&Record], verdict: &mut Verdict) {

@@ -1,7 +1,10 @@
 //! Call records as `tensou cdr --format json` and REST give them, as far as the witness compares
 //! them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::Micros;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,9 @@ pub struct Record {
     pub caller: String,
     /// INVITE received, RFC 3339.
     pub started_at: String,
+    /// Its end, RFC 3339.
+    #[serde(default)]
+    pub ended_at: String,
     /// Answer to end.
     pub duration_ms: u64,
     /// How it ended.
@@ -68,6 +74,16 @@ impl Record {
         text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect()
     }
 
+    /// When it began, by the server's clock; 0 when that cannot be read.
+    pub fn began(&self) -> Micros {
+        micros(&self.started_at)
+    }
+
+    /// When it ended, by the server's clock; 0 when that cannot be read.
+    pub fn ended(&self) -> Micros {
+        micros(&self.ended_at)
+    }
+
     /// The number of the leg that answered, as it was dialled.
     pub(crate) fn answered_number(&self) -> Option<&str> {
         let by = self.answered_by.as_ref()?;
@@ -75,4 +91,9 @@ impl Record {
         let leg = answered.clone().find(|leg| leg.answered_at.is_some());
         leg.or_else(|| answered.clone().next()).map(|leg| leg.dialled.as_str())
     }
+}
+
+fn micros(time: &str) -> Micros {
+    let time: Option<Timestamp> = time.parse().ok();
+    time.and_then(|time| Micros::try_from(time.as_microsecond()).ok()).unwrap_or_default()
 }

@@ -114,6 +114,7 @@ fn record() -> Record {
         did: Some("+81310001002".into()),
         caller: "+819012345678".into(),
         started_at: "2026-11-18T00:00:00+09:00".into(),
+        ended_at: "2026-11-18T00:00:06+09:00".into(),
         duration_ms: 5001,
         result: "answered".into(),
         sip_status: 200,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use tensou_loadtest::witness::{Record, Recording, Verdict, Watch, compare, rebuild};
+use tensou_loadtest::witness::{Record, Recording, Sighting, Verdict, Watch, compare, rebuild};
 
 use crate::{Common, seconds};
 
@@ -59,7 +59,13 @@ pub(crate) fn run(common: &Common, args: &WitnessArgs) -> Result<bool> {
         recording.write(BufWriter::new(file))?;
     }
     let calls = rebuild(&recording.sightings, &args.servers);
-    let verdict: Verdict = compare(&calls, &records(common, args)?, recording.dropped);
+    let mut records = records(common, args)?;
+    // What began before the watch or ended after it is nobody's to judge here.
+    let seen = |at: Option<&Sighting>| at.map(|seen| seen.at).unwrap_or_default();
+    let (first, last) = (recording.sightings.first(), recording.sightings.last());
+    let (since, until) = (seen(first) / 1000, seen(last) / 1000);
+    records.retain(|it| it.began() / 1000 >= since && it.ended() / 1000 <= until);
+    let verdict: Verdict = compare(&calls, &records, recording.dropped);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&verdict)?);
     } else {
