@@ -210,8 +210,8 @@ struct Party {
     world: World,
     gateways: Vec<AgentId>,
     calls: VecDeque<Planned>,
-    /// By the caller's number: the call, and how often it was tried.
-    placed: BTreeMap<String, (Planned, u32)>,
+    /// By the caller's number: the call, how often it was tried, and by which gateway.
+    placed: BTreeMap<String, (Planned, u32, usize)>,
     numbers: u32,
     begun: Instant,
     gathering: Gathering,
@@ -252,7 +252,7 @@ impl Party {
             let elapsed = self.begun.elapsed();
             while let Some(call) = self.calls.front().copied().filter(|call| call.at <= elapsed) {
                 self.calls.pop_front();
-                self.place(call, 1)?;
+                self.place(call, 1, self.numbers as usize)?;
             }
             self.world.run_until(Instant::now() + TURN)?;
             self.gather_reports()?;
@@ -270,11 +270,11 @@ impl Party {
         Ok(self.gathering)
     }
 
-    fn place(&mut self, call: Planned, tries: u32) -> Result<()> {
+    fn place(&mut self, call: Planned, tries: u32, gateway: usize) -> Result<()> {
         self.numbers += 1;
         let shows = format!("080{:08}", self.numbers);
-        let gateway = self.gateways[(self.numbers + tries) as usize % self.gateways.len()];
-        self.placed.insert(shows.clone(), (call, tries));
+        let gateway = gateway % self.gateways.len();
+        self.placed.insert(shows.clone(), (call, tries, gateway));
         let script = CallScript {
             dials: call.to.did(),
             shows: Some(shows),
@@ -282,19 +282,19 @@ impl Party {
             cancels_after: call.cancels_after,
             expect: call.to.expected(&call),
         };
-        self.world.call(gateway, script).context("placing a call")
+        self.world.call(self.gateways[gateway], script).context("placing a call")
     }
 
     fn gather_reports(&mut self) -> Result<()> {
         for report in self.world.take_reports() {
             let planned = self.placed.get(&report.shown).copied().filter(|_| report.placed);
-            if let Some((call, tries)) = planned
+            if let Some((call, tries, gateway)) = planned
                 && report.outcome == Outcome::Refused(503)
                 && self.gateways.len() > 1
                 && tries < TRIES
             {
                 self.gathering.tried_again += 1;
-                self.place(call, tries + 1)?;
+                self.place(call, tries + 1, gateway + 1)?;
                 continue;
             }
             self.gathering.reports.push(report);
