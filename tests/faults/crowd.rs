@@ -117,6 +117,8 @@ pub(crate) struct Gathering {
     pub(crate) faults: Vec<String>,
     /// Calls that a server refused because it was stopping, and another took.
     pub(crate) tried_again: u64,
+    /// The longest that the phones themselves were late, because the machine was busy.
+    pub(crate) lag: Duration,
 }
 
 /// How the calls stand, as the thread last saw it.
@@ -254,8 +256,10 @@ impl Party {
                 self.calls.pop_front();
                 self.place(call, 1, self.numbers as usize)?;
             }
-            self.world.run_until(Instant::now() + TURN)?;
+            let until = Instant::now() + TURN;
+            self.world.run_until(until)?;
             self.gather_reports()?;
+            self.gathering.lag = self.gathering.lag.max(until.elapsed());
             let (ringing, talking) = self.world.standing();
             standing.ringing.store(ringing, Ordering::Relaxed);
             standing.talking.store(talking, Ordering::Relaxed);
