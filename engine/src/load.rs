@@ -20,10 +20,22 @@ const ON_TIME: Duration = Duration::from_millis(10);
 /// What was told is good for this long: a shell that is not behind any more says nothing.
 const TOLD_FOR: Duration = Duration::from_millis(200);
 
+/// RFC 3261 17.1.1.2 timer B: so long a caller may repeat an INVITE. A copy of one that was
+/// refused, waiting in the queue behind it, must not become a call: its caller has gone.
+const COPIES_COME: Duration = Duration::from_secs(32);
+/// Refused INVITEs remembered, each at a place that its mark gives; a newer one takes the place.
+/// Copies lie seconds apart at most in a queue that is emptied, and a queue of 4,096 INVITEs is
+/// longer than a socket holds.
+const REMEMBERED: usize = 4096;
+
 /// The engine's own idea of its load.
 #[derive(Debug)]
 pub(crate) struct Load {
     limits: Limits,
+    /// Marks of INVITEs refused lately, made with the first of them.
+    refused: Box<[Option<(u64, Timestamp)>]>,
+    /// When the last was refused.
+    last_refused: Option<Timestamp>,
     /// Behind since a datagram was late, and when that was last told.
     late: Option<Timestamp>,
 }
@@ -37,7 +49,29 @@ pub(crate) struct Held {
 
 impl Load {
     pub(crate) fn new(limits: Limits) -> Load {
-        Load { limits, late: None }
+        Load { limits, refused: Box::default(), last_refused: None, late: None }
+    }
+
+    /// An INVITE was refused for lack of room.
+    pub(crate) fn refused(&mut self, now: Timestamp, mark: u64) {
+        if self.refused.is_empty() {
+            self.refused = vec![None; REMEMBERED].into();
+        }
+        if let Some(place) = self.refused.get_mut(mark as usize % REMEMBERED) {
+            *place = Some((mark, now));
+        }
+        self.last_refused = Some(now);
+    }
+
+    /// Whether any INVITE was refused so lately that copies of it may come.
+    pub(crate) fn has_refused(&self, now: Timestamp) -> bool {
+        self.last_refused.is_some_and(|last| now.since(last) < COPIES_COME)
+    }
+
+    /// Whether this very INVITE was refused.
+    pub(crate) fn was_refused(&self, now: Timestamp, mark: u64) -> bool {
+        let place = self.refused.get(mark as usize % REMEMBERED).copied().flatten();
+        place.is_some_and(|(known, at)| known == mark && now.since(at) < COPIES_COME)
     }
 
     /// The last datagram lay for `waited` before it was handed over.
@@ -102,6 +136,16 @@ mod tests {
         assert!(!load.is_over(at(200), NOTHING));
         load.waited(at(201), millis(20));
         assert!(!load.is_over(at(201), NOTHING));
+    }
+
+    #[test]
+    fn a_refused_invite_is_known_again_as_long_as_its_copies_may_come() {
+        let mut load = Load::new(Limits::default());
+        assert!(!load.has_refused(at(0)));
+        load.refused(at(0), 7);
+        assert!(load.has_refused(at(31_999)) && load.was_refused(at(31_999), 7));
+        assert!(!load.was_refused(at(1), 7 + REMEMBERED as u64), "another one at its place");
+        assert!(!load.has_refused(at(32_000)) && !load.was_refused(at(32_000), 7));
     }
 
     #[test]

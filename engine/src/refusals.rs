@@ -109,14 +109,19 @@ impl Engine {
     }
 
     /// A new call that is more than can be served: refused before anything is kept for it, and
-    /// without a record, as nothing of it was looked at. True if so.
+    /// without a record, as nothing of it was looked at. A copy of one that was refused is refused
+    /// again, for its caller has gone. True if so.
     pub(crate) fn refuse_overload(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
         let now = self.core.io.now.mono;
-        if !self.core.load.is_over(now, self.held()) {
+        let again = self.core.load.has_refused(now)
+            && self.core.load.was_refused(now, self.core.transactions.mark_of(msg, flow));
+        if !again && !self.core.load.is_over(now, self.held()) {
             return false;
         }
         if self.may_hear(flow) {
             self.core.io.counters.refused_overload += 1;
+            let mark = self.core.transactions.mark_of(msg, flow);
+            self.core.load.refused(now, mark);
             // RFC 3261 21.5.4: a proxy keeps everything else away for as long, too.
             let seconds = 1 + self.core.io.rng.below(LONGEST_RETRY);
             let extra = format!("Retry-After: {seconds}\r\n");

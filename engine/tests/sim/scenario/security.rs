@@ -278,6 +278,22 @@ fn bodies_that_cannot_be_read_are_refused_and_optional_ones_passed_over() {
 }
 
 #[test]
+fn a_copy_of_a_refused_invite_rings_nobody_when_there_is_room_again() {
+    let mut sim = Sim::new();
+    sim.world.uas.remove(GATEWAY);
+    let (id, shown) = sim.fresh();
+    let msg = invite(GATEWAY, SALES, &shown, id).with_sdp(&offer_of(GATEWAY));
+    sim.world.engine_takes(Input::Waited(Duration::from_millis(80)));
+    sim.sends(GATEWAY, &msg);
+    sim.takes(GATEWAY, "SIP/2.0 503");
+    sim.world.run(secs(1));
+    sim.sends(GATEWAY, &msg);
+    sim.takes(GATEWAY, "SIP/2.0 503");
+    assert!(sim.find("sato").is_none(), "the phone of a caller who has gone rings");
+    assert_eq!(sim.ends(), []);
+}
+
+#[test]
 fn an_engine_that_is_behind_refuses_new_calls_and_serves_the_running_ones() {
     let mut sim = Sim::new();
     let running = sim.call(SALES).rings(&["sato"]).answered_by("sato").at;
