@@ -31,9 +31,12 @@ mod resolver;
 mod shutdown;
 mod snapshot_task;
 mod sockets;
+mod streams;
 mod sys;
 #[cfg(test)]
 mod test_values;
+mod tls;
+mod tls_listener;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,12 +1,12 @@
 //! The SIP sockets of a node and the address that each tells its peers.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
-use tensou_config::{Advertise, Host, Sip, SipTransport};
+use tensou_config::{Advertise, Host, Sip, SipListener, SipTransport};
 use tensou_engine::{Listener, Transport};
 
-use crate::sys::{bind_udp, tune_udp};
+use crate::sys::{bind_tcp, bind_udp, tune_udp};
 
 /// Socket buffers: about 3,000 INVITEs, half a second of 6,000 messages/s, while the engine's
 /// thread is held up.
@@ -15,45 +15,68 @@ const BUFFER: usize = 4 << 20;
 /// A bound socket and how the engine knows it.
 pub(crate) struct Bound {
     /// The socket.
-    pub(crate) socket: UdpSocket,
+    pub(crate) socket: Socket,
     /// Its listener.
     pub(crate) listener: Listener,
+}
+
+/// A bound socket.
+pub(crate) enum Socket {
+    /// Of the engine's thread.
+    Udp(UdpSocket),
+    /// Of the switchboard.
+    Stream(TcpListener),
 }
 
 /// A socket that could not be had.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    address: SocketAddr,
+    listener: SipListener,
     error: io::Error,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "udp:{}: {}", self.address, self.error)
+        write!(f, "{}: {}", self.listener, self.error)
     }
 }
 
 impl std::error::Error for Refused {}
 
-/// Binds every UDP listener of the settings.
+/// Binds every listener of the settings, those of UDP first.
 pub(crate) fn bind_all(sip: &Sip) -> Result<Vec<Bound>, Refused> {
-    sip.listen
-        .iter()
-        .filter(|listener| listener.transport == SipTransport::Udp)
-        .map(|listener| {
-            let address = listener.address;
-            bind(address, sip).map_err(|error| Refused { address, error })
-        })
-        .collect()
+    let of = |datagrams: bool| {
+        let is = move |one: &&SipListener| (one.transport == SipTransport::Udp) == datagrams;
+        sip.listen.iter().filter(is)
+    };
+    let bound = of(true).chain(of(false)).map(|listener| {
+        bind(*listener, sip).map_err(|error| Refused { listener: *listener, error })
+    });
+    bound.collect()
 }
 
-fn bind(address: SocketAddr, sip: &Sip) -> io::Result<Bound> {
-    let socket = bind_udp(address)?;
-    tune_udp(&socket, BUFFER, sip.dscp.traffic_class())?;
-    let address = socket.local_addr()?;
-    let (host, port) = advertised(address, sip.advertise.as_ref());
+fn bind(listener: SipListener, sip: &Sip) -> io::Result<Bound> {
+    let class = sip.dscp.traffic_class();
+    let (socket, address, transport) = match listener.transport {
+        SipTransport::Udp => {
+            let socket = bind_udp(listener.address)?;
+            tune_udp(&socket, BUFFER, class)?;
+            let address = socket.local_addr()?;
+            (Socket::Udp(socket), address, Transport::Udp)
+        }
+        SipTransport::Tcp | SipTransport::Tls => {
+            let socket = bind_tcp(listener.address, class)?;
+            let address = socket.local_addr()?;
+            let transport = match listener.transport {
+                SipTransport::Tls => Transport::Tls,
+                SipTransport::Tcp | SipTransport::Udp => Transport::Tcp,
+            };
+            (Socket::Stream(socket), address, transport)
+        }
+    };
+    let (host, port) = advertised(address, transport, sip.advertise.as_ref());
     let listener = Listener {
-        transport: Transport::Udp,
+        transport,
         address,
         advertise_host: host.as_str().to_owned(),
         advertise_port: port,
@@ -61,9 +84,13 @@ fn bind(address: SocketAddr, sip: &Sip) -> io::Result<Bound> {
     Ok(Bound { socket, listener })
 }
 
-fn advertised(address: SocketAddr, given: Option<&Advertise>) -> (Host, u16) {
+/// A port in the setting is that of UDP and TCP; TLS has its own.
+fn advertised(address: SocketAddr, transport: Transport, given: Option<&Advertise>) -> (Host, u16) {
     match given {
-        Some(given) => (given.host.clone(), given.port.unwrap_or(address.port())),
+        Some(given) => {
+            let port = given.port.filter(|_| transport != Transport::Tls);
+            (given.host.clone(), port.unwrap_or(address.port()))
+        }
         None => (Host::from(reachable(address.ip())), address.port()),
     }
 }
@@ -101,20 +128,21 @@ mod tests {
     #[test]
     fn a_bound_address_is_advertised_as_it_is() {
         let address: SocketAddr = "192.0.2.7:5070".parse().unwrap();
-        let (host, port) = advertised(address, None);
+        let (host, port) = advertised(address, Transport::Udp, None);
         assert_eq!((host.as_str(), port), ("192.0.2.7", 5070));
         let address: SocketAddr = "[2001:db8::7]:5070".parse().unwrap();
-        assert_eq!(advertised(address, None).0.as_str(), "[2001:db8::7]");
+        assert_eq!(advertised(address, Transport::Udp, None).0.as_str(), "[2001:db8::7]");
     }
 
     #[test]
     fn the_setting_wins_and_may_leave_the_port_to_the_socket() {
         let address: SocketAddr = "0.0.0.0:5070".parse().unwrap();
         let given = Advertise::parse("sip.example.jp").unwrap();
-        let (host, port) = advertised(address, Some(&given));
+        let (host, port) = advertised(address, Transport::Udp, Some(&given));
         assert_eq!((host.as_str(), port), ("sip.example.jp", 5070));
         let given = Advertise::parse("sip.example.jp:6000").unwrap();
-        assert_eq!(advertised(address, Some(&given)).1, 6000);
+        assert_eq!(advertised(address, Transport::Udp, Some(&given)).1, 6000);
+        assert_eq!(advertised(address, Transport::Tls, Some(&given)).1, 5070);
     }
 
     #[test]

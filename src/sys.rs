@@ -7,7 +7,9 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener, UdpSocket,
+};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,9 @@ pub(crate) const BATCH: usize = 64;
 /// The longest datagram taken; SIP over UDP beyond this is an attack or a fault (RFC 3261 18.1.1
 /// moves to TCP far below it).
 pub(crate) const MAX_DATAGRAM: usize = 16 * 1024;
+
+/// Connections that wait to be accepted; more try again by themselves.
+const BACKLOG: libc::c_int = 1_024;
 
 /// A bound, non-blocking UDP socket. IPv6 sockets take IPv6 only, so that one port can be bound
 /// for each family and peers never appear as mapped addresses.
@@ -34,6 +39,37 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     // SAFETY: `name` outlives the call and `length` is the size of the structure in it.
     check(unsafe { libc::bind(fd.as_raw_fd(), name.pointer(), name.length) })?;
     Ok(UdpSocket::from(fd))
+}
+
+/// A listening, non-blocking TCP socket; IPv6 only for IPv6, as with UDP.
+pub(crate) fn bind_tcp(address: SocketAddr, traffic_class: u8) -> io::Result<TcpListener> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: `socket` takes no pointer; the descriptor it returns belongs to nobody else.
+    let fd = unsafe { owned(libc::socket(family, kind, 0))? };
+    if address.is_ipv6() {
+        set_option(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    // A restart must not wait for the connections of the process before it to time out.
+    set_option(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    // Accepted connections inherit both.
+    set_option(&fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    mark(&fd, address.ip(), traffic_class)?;
+    let name = Name::from(address);
+    // SAFETY: `name` outlives the call and `length` is the size of the structure in it.
+    check(unsafe { libc::bind(fd.as_raw_fd(), name.pointer(), name.length) })?;
+    // SAFETY: `listen` takes no pointer.
+    check(unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) })?;
+    Ok(TcpListener::from(fd))
+}
+
+/// Sets the traffic class of what leaves by a socket.
+pub(crate) fn mark(socket: &impl AsRawFd, ip: IpAddr, traffic_class: u8) -> io::Result<()> {
+    let (level, name) = match ip {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    set_option(socket, level, name, traffic_class.into())
 }
 
 /// Sets buffers, traffic class and error reporting of a signalling socket. Only the buffers'

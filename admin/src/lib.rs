@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::{Listener, ListenerExt};
 use tensou_engine::OperatorCommand;
 use tensou_engine::route::Snapshot;
 use tensou_store::Store;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use app::App;
@@ -85,8 +85,8 @@ pub fn router(deps: Deps) -> Router {
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<L: Listener<Addr = SocketAddr>>(
+    listener: L,
     deps: Deps,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -106,7 +106,7 @@ pub async fn serve(
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = async { axum::serve(listener, service).with_graceful_shutdown(told).await } => {
+        served = async { axum::serve(listener.tap_io(|_| {}), service).with_graceful_shutdown(told).await } => {
             served
         }
         () = overdue => Ok(()),

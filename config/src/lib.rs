@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub use problem::{Origin, Problem};
 pub use settings::{
     Admin, ContactsFull, Database, Digest, Journal, Log, LogFormat, Media, Metrics, Node, Settings,
-    Sip, UnknownPeer,
+    Sip, SipTls, TlsFiles, UnknownPeer,
 };
 pub use values::{
     Advertise, DatabaseUrl, Dscp, Host, LogFilter, NodeName, PortRange, SipListener, SipTransport,
@@ -43,15 +43,13 @@ pub struct Sources {
     pub host_name: String,
 }
 
-/// Valid settings, and what the reader of a log should know about them.
+/// Valid settings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// The file they came from, if one was read.
     pub file: Option<PathBuf>,
-    /// Settings that were accepted but do not act as their reader may expect.
-    pub notices: Vec<Problem>,
 }
 
 /// Reads and judges the settings.
@@ -61,12 +59,8 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
     let entries = document::Entries::collect(sources, &mut problems);
-    let (settings, notices) = settings::read(&entries, &sources.host_name, &mut problems);
-    if problems.is_empty() {
-        Ok(Loaded { settings, file: entries.file, notices })
-    } else {
-        Err(problems)
-    }
+    let settings = settings::read(&entries, &sources.host_name, &mut problems);
+    if problems.is_empty() { Ok(Loaded { settings, file: entries.file }) } else { Err(problems) }
 }
 
 #[cfg(test)]

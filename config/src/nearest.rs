@@ -12,6 +12,8 @@ pub(crate) const KNOWN: &[&str] = &[
     "sip.tls.certificate",
     "sip.tls.key",
     "sip.tls.client_ca",
+    "sip.tls.ca",
+    "sip.nameserver",
     "sip.dscp",
     "sip.unknown_peer",
     "sip.digest",

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Origin;
 use crate::Problem;
 use crate::document::Entries;
 use crate::reader::Reader;
@@ -60,6 +61,10 @@ pub struct Sip {
     pub advertise: Option<Advertise>,
     /// Realm and registrar domain. Default: the advertised host.
     pub domain: Option<Host>,
+    /// What TLS is served with; a `tls:` listener needs it.
+    pub tls: Option<SipTls>,
+    /// The name server that is asked; none: those of the machine.
+    pub nameserver: Option<SocketAddr>,
     /// Marking of our signalling. Default 24 (CS3).
     pub dscp: Dscp,
     /// What a request from an address that is no trunk gets. Default: nothing.
@@ -79,6 +84,26 @@ pub enum ContactsFull {
     Replace,
     /// The new phone is refused with 403.
     Refuse,
+}
+
+/// A certificate with its chain, and its key, in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Ours first, then those above it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// `[sip.tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipTls {
+    /// What we show, to who calls us and whom we call.
+    pub own: TlsFiles,
+    /// Authorities whose certificates prove who a trunk is.
+    pub client_ca: Option<PathBuf>,
+    /// Authorities of the peers that we call; none: those of the machine.
+    pub ca: Option<PathBuf>,
 }
 
 /// `sip.digest`
@@ -128,6 +153,8 @@ pub struct Media {
 pub struct Admin {
     /// REST and UI. Default `127.0.0.1:8080`.
     pub listen: SocketAddr,
+    /// They are served by HTTPS with these.
+    pub tls: Option<TlsFiles>,
 }
 
 /// `[database]`
@@ -179,11 +206,7 @@ pub struct Metrics {
 
 /// Reads every section; returns what stands in for wrong values too, so the result counts only
 /// when no problem was found.
-pub(crate) fn read(
-    entries: &Entries,
-    host_name: &str,
-    problems: &mut Vec<Problem>,
-) -> (Settings, Vec<Problem>) {
+pub(crate) fn read(entries: &Entries, host_name: &str, problems: &mut Vec<Problem>) -> Settings {
     let mut reader = Reader::new(entries, problems);
     let node = node(&mut reader, host_name);
     let database = database(&mut reader, &node);
@@ -206,8 +229,7 @@ pub(crate) fn read(
         node,
     };
     reader.not_available("hep.target", "the Homer capture agent");
-    let notices = notices(&reader, &settings);
-    (settings, notices)
+    settings
 }
 
 fn node(reader: &mut Reader<'_>, host_name: &str) -> Node {
@@ -247,13 +269,17 @@ fn sip(reader: &mut Reader<'_>) -> Sip {
             reader.problem("sip.listen", format!("{} stands twice", listener.address));
         }
     }
-    for key in ["sip.tls.certificate", "sip.tls.key", "sip.tls.client_ca"] {
-        reader.not_available(key, "SIP over TLS");
+    let tls = sip_tls(reader);
+    if tls.is_none() && listen.iter().any(|listener| listener.transport == SipTransport::Tls) {
+        let message = "a tls: listener needs sip.tls.certificate and sip.tls.key";
+        reader.problem("sip.listen", message);
     }
     Sip {
         listen,
         advertise: reader.value("sip.advertise", Advertise::parse),
         domain: reader.value("sip.domain", Host::parse),
+        tls,
+        nameserver: reader.value("sip.nameserver", name_server),
         dscp: dscp(reader, "sip.dscp", 24),
         unknown_peer: reader
             .value("sip.unknown_peer", |text| match text {
@@ -282,6 +308,56 @@ fn sip(reader: &mut Reader<'_>) -> Sip {
             })
             .unwrap_or(ContactsFull::Replace),
     }
+}
+
+/// Certificates of SIP; none when nothing is said of them.
+fn sip_tls(reader: &mut Reader<'_>) -> Option<SipTls> {
+    let own = tls_files(reader, "sip.tls.certificate", "sip.tls.key");
+    let client_ca = reader.value("sip.tls.client_ca", readable_file);
+    let ca = reader.value("sip.tls.ca", readable_file);
+    if own.is_none() && (client_ca.is_some() || ca.is_some()) {
+        let message = "has no effect without sip.tls.certificate and sip.tls.key";
+        let key = if client_ca.is_some() { "sip.tls.client_ca" } else { "sip.tls.ca" };
+        reader.problem(key, message);
+    }
+    Some(SipTls { own: own?, client_ca, ca })
+}
+
+/// A certificate and its key: both or none.
+fn tls_files(
+    reader: &mut Reader<'_>,
+    certificate: &'static str,
+    key: &'static str,
+) -> Option<TlsFiles> {
+    let given = |reader: &Reader<'_>, name| reader.origin(name) != Origin::Default;
+    let both = (reader.value(certificate, readable_file), reader.value(key, readable_file));
+    match both {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (Some(_), None) if !given(reader, key) => {
+            reader.problem(certificate, format!("needs {key} too"));
+            None
+        }
+        (None, Some(_)) if !given(reader, certificate) => {
+            reader.problem(key, format!("needs {certificate} too"));
+            None
+        }
+        _ => None,
+    }
+}
+
+fn readable_file(text: &str) -> Result<PathBuf, String> {
+    match std::fs::File::open(text) {
+        Ok(_) => Ok(PathBuf::from(text)),
+        Err(error) => Err(format!("{text} cannot be read: {error}")),
+    }
+}
+
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    let port = |ip: IpAddr| SocketAddr::new(ip, 53);
+    let found = text.parse().or_else(|_| text.parse().map(port));
+    found.map_err(|_| {
+        format!("\"{text}\" is no address; write it as in 192.0.2.53 or 192.0.2.53:53")
+    })
 }
 
 fn media(reader: &mut Reader<'_>) -> Media {
@@ -315,11 +391,9 @@ fn media(reader: &mut Reader<'_>) -> Media {
 }
 
 fn admin(reader: &mut Reader<'_>) -> Admin {
-    for key in ["admin.tls.certificate", "admin.tls.key"] {
-        reader.not_available(key, "HTTPS (put a reverse proxy in front)");
-    }
+    let tls = tls_files(reader, "admin.tls.certificate", "admin.tls.key");
     let listen = reader.value("admin.listen", |text| socket(text, "127.0.0.1:8080"));
-    Admin { listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))) }
+    Admin { listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))), tls }
 }
 
 fn log(reader: &mut Reader<'_>) -> Log {
@@ -334,24 +408,6 @@ fn log(reader: &mut Reader<'_>) -> Log {
             })
             .unwrap_or(LogFormat::Text),
     }
-}
-
-/// What was accepted but acts otherwise than its words say.
-fn notices(reader: &Reader<'_>, settings: &Settings) -> Vec<Problem> {
-    let mut notices = Vec::new();
-    let mut notice = |key: &'static str, message: String| {
-        notices.push(Problem { origin: reader.origin(key), key: key.to_owned(), message });
-    };
-    for listener in &settings.sip.listen {
-        if listener.transport == SipTransport::Tcp {
-            let address = listener.address;
-            notice(
-                "sip.listen",
-                format!("tcp:{address} is not served yet: SIP runs over UDP only"),
-            );
-        }
-    }
-    notices
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

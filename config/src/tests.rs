@@ -114,7 +114,6 @@ target = ""
     assert_eq!(settings.media.idle_timeout, Duration::ZERO);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.metrics.listen, Some("127.0.0.1:9100".parse().unwrap()));
-    assert_eq!(loaded.notices.len(), 1, "{:?}", loaded.notices);
 }
 
 #[test]
@@ -150,20 +149,34 @@ fn a_syntax_error_names_its_line() {
 
 #[test]
 fn what_this_version_does_not_serve_is_refused_and_not_ignored() {
-    let text = "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]\n\
-                tls = { certificate = \"c.pem\" }\n[admin.tls]\nkey = \"k.pem\"\n\
-                [hep]\ntarget = \"udp:h:9060\"\n";
+    let text = "[hep]\ntarget = \"udp:h:9060\"\n";
     let problems = load_text("later", text).unwrap_err();
-    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems.iter().all(|problem| problem.contains("not available yet")), "{problems:?}");
 }
 
 #[test]
-fn tcp_listeners_are_accepted_with_a_notice() {
-    let loaded = load_text("tcp", "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]");
-    let notices = loaded.unwrap().notices;
-    assert_eq!(notices.len(), 1);
-    assert!(notices[0].to_string().contains("tcp:0.0.0.0:5060 is not served yet"));
+fn files_of_tls_must_be_there_and_come_together() {
+    let text = "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]\n\
+                nameserver = \"dns\"\n\
+                tls = { certificate = \"/dev/null\", client_ca = \"no/such/file\" }\n\
+                [admin.tls]\nkey = \"/dev/null\"\n";
+    let problems = load_text("tls", text).unwrap_err().join("\n");
+    for told in [
+        "sip.tls.certificate: needs sip.tls.key too",
+        "sip.tls.client_ca: no/such/file cannot be read",
+        "sip.listen: a tls: listener needs",
+        "sip.nameserver: \"dns\" is no address",
+        "admin.tls.key: needs admin.tls.certificate too",
+    ] {
+        assert!(problems.contains(told), "{told} in:\n{problems}");
+    }
+    let text = "[sip]\nlisten = [\"udp:[::]:5060\", \"tcp:[::]:5060\", \"tls:[::]:5061\"]\n\
+                nameserver = \"192.0.2.53\"\n\
+                tls = { certificate = \"/dev/null\", key = \"/dev/null\" }\n";
+    let loaded = load_text("tls-right", text).unwrap();
+    assert_eq!(loaded.settings.sip.nameserver, "192.0.2.53:53".parse().ok());
+    assert!(loaded.settings.sip.tls.is_some());
 }
 
 #[test]

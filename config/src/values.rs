@@ -54,6 +54,8 @@ pub enum SipTransport {
     Udp,
     /// `tcp:`
     Tcp,
+    /// `tls:`
+    Tls,
 }
 
 /// One entry of `sip.listen`.
@@ -65,6 +67,17 @@ pub struct SipListener {
     pub address: SocketAddr,
 }
 
+impl std::fmt::Display for SipListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let transport = match self.transport {
+            SipTransport::Udp => "udp",
+            SipTransport::Tcp => "tcp",
+            SipTransport::Tls => "tls",
+        };
+        write!(f, "{transport}:{}", self.address)
+    }
+}
+
 impl SipListener {
     /// `udp:0.0.0.0:5060`, `udp:[::]:5060`.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -73,7 +86,7 @@ impl SipListener {
         let transport = match scheme {
             "udp" => SipTransport::Udp,
             "tcp" => SipTransport::Tcp,
-            "tls" => return Err(format!("\"{text}\": TLS is not available yet")),
+            "tls" => SipTransport::Tls,
             _ => return Err(wanted()),
         };
         let address = address.parse().map_err(|_| wanted())?;

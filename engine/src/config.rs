@@ -16,6 +16,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// Where SIP is heard, in the order of [`crate::ListenerId`]. At least one.
     pub listeners: Vec<Listener>,
+    /// Sockets of this node that serve people, not SIP: no name leads a call there.
+    pub not_sip: Vec<SocketAddr>,
     /// Realm of digest authentication, and the host of our users' and identity URIs.
     pub domain: String,
     /// The relay's place.

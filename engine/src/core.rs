@@ -1,16 +1,20 @@
 //! What all calls of an engine share, for the duration of one step.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{EngineConfig, Listener};
+use crate::connections::Connections;
 use crate::input::{Flow, ListenerId, Transport};
 use crate::io::Io;
 use crate::load::Load;
 use crate::media::{PortPool, SessionId};
 use crate::register::Registrar;
-use crate::route::Snapshot;
+use crate::route::{Snapshot, TrunkIx};
+use crate::sip::dialog::Dialog;
 use crate::sip::token::Branch;
 use crate::sip::transaction::Transactions;
+use crate::sip::transport::{DeadTargets, Target, is_internal};
 use crate::trunk::{Figures, Trunks};
 use crate::usage::{Routing, Usage};
 
@@ -41,6 +45,12 @@ pub(crate) struct Core {
     pub(crate) newest: u32,
     sessions: u64,
     resolves: u64,
+    /// Connections of stream transports.
+    pub(crate) connections: Connections,
+    /// Targets that failed lately.
+    pub(crate) dead: DeadTargets,
+    /// All our listeners are on loopback.
+    on_loopback: bool,
     /// Questions to the resolver and the calls that asked.
     pub(crate) pending_resolves: std::collections::BTreeMap<u64, u64>,
 }
@@ -101,6 +111,9 @@ impl Core {
             newest: 0,
             sessions: 0,
             resolves: 0,
+            connections: Connections::default(),
+            dead: DeadTargets::default(),
+            on_loopback: config.listeners.iter().all(|one| one.address.ip().is_loopback()),
             pending_resolves: std::collections::BTreeMap::new(),
             io,
             config,
@@ -127,18 +140,66 @@ impl Core {
                 .any(|one| same(&one.advertise_host) || ip.is_some_and(|ip| ip == one.address.ip()))
     }
 
-    /// A listener that can reach `address`: of the same family.
-    pub(crate) fn listener_for(&self, address: std::net::SocketAddr) -> ListenerId {
+    /// The listener whose name stands in what goes to `address`: of its transport and family.
+    pub(crate) fn listener_for(
+        &self,
+        transport: Transport,
+        address: SocketAddr,
+    ) -> Option<ListenerId> {
         let fits = |one: &Listener| {
-            one.transport == Transport::Udp && one.address.is_ipv4() == address.is_ipv4()
+            one.transport == transport
+                && one.address.ip().to_canonical().is_ipv4()
+                    == address.ip().to_canonical().is_ipv4()
         };
-        let at = self.config.listeners.iter().position(fits).unwrap_or(0);
-        ListenerId(at as u16)
+        let at = self.config.listeners.iter().position(fits)?;
+        Some(ListenerId(at as u16))
+    }
+
+    /// Whether a target that a name stands for may be called.
+    pub(crate) fn may_call(&self, target: Target) -> bool {
+        let Target { address, transport } = target;
+        let served = |one: &SocketAddr| {
+            one.port() == address.port()
+                && (one.ip().is_unspecified() || one.ip() == address.ip().to_canonical())
+        };
+        self.listener_for(transport, address).is_some()
+            && !is_internal(address.ip(), self.on_loopback)
+            && !self.config.not_sip.iter().any(served)
+    }
+
+    /// The trunk that a message came from: by its certificate, else by its address.
+    pub(crate) fn trunk_of(&self, flow: Flow) -> Option<TrunkIx> {
+        let snapshot = &self.routing.snapshot;
+        let proved = self.connections.names(flow).find_map(|name| snapshot.trunk_of_name(name));
+        proved.or_else(|| snapshot.trunk_of_source(flow.remote))
+    }
+
+    /// Where a request within a dialog goes: the first hop's address, or the way the dialog came
+    /// by when the hop is a name or the peer is behind NAT.
+    pub(crate) fn next_hop(&self, dialog: &Dialog) -> Flow {
+        let flow = dialog.flow;
+        let Some((remote, transport)) = dialog.first_hop().filter(|_| !dialog.by_flow) else {
+            return flow;
+        };
+        let same_host = remote.ip().to_canonical() == flow.remote.ip().to_canonical();
+        // The peer's own connection serves as long as it stands.
+        if same_host && self.connections.is_open(flow) {
+            return flow;
+        }
+        // A Contact without a transport is meant as the dialog is spoken, by the same host.
+        let usual = if same_host { flow.transport } else { Transport::Udp };
+        let transport = transport.unwrap_or(usual);
+        match self.listener_for(transport, remote) {
+            Some(listener) if transport != flow.transport => {
+                Flow { listener, transport, remote, connection: 0 }
+            }
+            Some(_) | None => Flow { remote, connection: 0, ..flow },
+        }
     }
 
     /// The way to an address by UDP.
     pub(crate) fn flow_to(&self, remote: std::net::SocketAddr) -> Option<Flow> {
-        let listener = self.listener_for(remote);
+        let listener = self.listener_for(Transport::Udp, remote)?;
         Some(Flow { listener, transport: Transport::Udp, remote, connection: 0 })
     }
 

@@ -1,7 +1,6 @@
 //! The engine's one entry: inputs are told apart here and given to what they belong to.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
 use crate::sip::transaction::{ClientHandle, Failure, Owner, ServerHandle};
+use crate::sip::transport::ResolvedTarget;
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
 use crate::transfers::Moved;
@@ -77,7 +77,15 @@ impl Engine {
                 }
             }
             Input::Waited(waited) => self.core.load.waited(now.mono, waited),
-            Input::Resolved { query, addresses } => self.on_resolved(query.0, addresses),
+            Input::Closed { flow } => {
+                self.core.connections.closed(flow);
+                let failed = self.core.transactions.closed(&mut self.core.io, flow);
+                for (owner, client) in failed {
+                    self.on_client_failed(owner, client, Failure::TransportError);
+                }
+            }
+            Input::Identified { flow, names } => self.core.connections.identified(flow, names),
+            Input::Resolved { query, targets } => self.on_resolved(query.0, targets),
             Input::Media(event) => self.on_media(event),
             Input::Command(command) => self.on_command(command),
             Input::Snapshot(snapshot) => {
@@ -122,6 +130,7 @@ impl Engine {
 
     fn on_message(&mut self, flow: Flow, bytes: &[u8]) {
         self.core.io.counters.sip_received += 1;
+        self.core.connections.heard(flow);
         let msg = match Message::parse_datagram(bytes) {
             Ok(msg) => msg,
             Err(error) => {
@@ -186,11 +195,11 @@ impl Engine {
         self.tidy(handle);
     }
 
-    fn on_resolved(&mut self, query: u64, addresses: &[IpAddr]) {
+    fn on_resolved(&mut self, query: u64, targets: &[ResolvedTarget]) {
         let Some(bits) = self.core.pending_resolves.remove(&query) else { return };
         let handle = CallHandle::from_bits(bits);
         let Some(call) = self.calls.get_mut(handle) else { return };
-        call.resolved(&mut self.core, query, addresses);
+        call.resolved(&mut self.core, query, targets);
         self.tidy(handle);
     }
 
@@ -297,6 +306,7 @@ impl Engine {
         let core = &mut self.core;
         match timer {
             CallTimer::Launch { step, branch } => call.launch_due(core, step, branch),
+            CallTimer::Unheard { leg } => call.unheard(core, leg),
             CallTimer::RingOver { leg } => call.ring_over(core, leg),
             CallTimer::CancelOver { leg } => call.cancel_over(core, leg),
             CallTimer::ResendOk { leg } => call.resend_ok(core, leg),

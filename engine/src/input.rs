@@ -1,6 +1,6 @@
 //! Everything that enters and leaves the engine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::cdr::Cdr;
@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::CallId;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::route::Snapshot;
+use crate::sip::transport::{Question, ResolvedTarget};
 
 /// A transport protocol of SIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,13 +74,24 @@ pub enum Input<'a> {
         /// Where it was going.
         flow: Flow,
     },
+    /// A connection is gone, whoever ended it.
+    Closed {
+        /// It, as its messages came by it.
+        flow: Flow,
+    },
+    /// The peer of a TLS connection has proved who it is.
+    Identified {
+        /// The connection.
+        flow: Flow,
+        /// The names in its certificate (RFC 5922 7.1), lower case.
+        names: &'a [Box<str>],
+    },
     /// A name was looked up.
     Resolved {
         /// The question's number.
         query: ResolveId,
-        /// Addresses in order of preference; empty when the name does not exist or the lookup
-        /// failed.
-        addresses: &'a [IpAddr],
+        /// What it stands for; empty when it does not exist or the lookup failed.
+        targets: &'a [ResolvedTarget],
     },
     /// The last datagram had lain for so long before it was handed over. Told while the shell is
     /// behind; when it is not, it need not be.
@@ -139,12 +151,20 @@ pub enum Output {
         /// One whole SIP message.
         bytes: Arc<[u8]>,
     },
-    /// Look up a host name's addresses.
+    /// Look a name up (RFC 3263). It is always answered.
     Resolve {
         /// Comes back with the answer.
         query: ResolveId,
+        /// What is asked.
+        question: Question,
+    },
+    /// Who is meant to answer behind TLS at an address: the name for SNI, which the certificate
+    /// there must hold. Comes before what is sent there.
+    Expect {
+        /// The address.
+        remote: SocketAddr,
         /// The name.
-        host: Arc<str>,
+        name: Arc<str>,
     },
     /// To the relay.
     Media(MediaCommand),

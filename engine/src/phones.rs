@@ -20,6 +20,7 @@ impl Engine {
     pub(crate) fn authenticate(&mut self, flow: Flow, msg: &Message<'_>) -> Option<Authenticated> {
         let now = self.core.io.now.mono;
         let source = flow.remote.ip();
+        let is_trunk = self.core.trunk_of(flow).is_some();
         let registrar = &mut self.core.registrar;
         let credentials =
             msg.credentials(HeaderId::Authorization).find(|one| registrar.is_realm(one));
@@ -38,7 +39,7 @@ impl Engine {
             method: msg.method().map_or("", |method| method.as_str()),
             uri: Self::request_uri(msg),
             source,
-            is_trunk: snapshot.trunk_of_source(flow.remote).is_some(),
+            is_trunk,
         };
         match registrar.verify(now, &asked, &credentials, account) {
             Verdict::Authenticated(proof) => return Some(proof),

@@ -42,7 +42,7 @@ impl Engine {
     /// Whether an address may learn from an answer that we exist: trunks, and phones that have
     /// registered from it.
     pub(crate) fn may_hear(&mut self, flow: Flow) -> bool {
-        let known = self.core.routing.snapshot.trunk_of_source(flow.remote).is_some()
+        let known = self.core.trunk_of(flow).is_some()
             || self.core.registrar.is_registered_from(flow.remote.ip())
             || self.core.trunks.is_registrar(flow.remote.ip());
         if !known {
@@ -94,7 +94,7 @@ impl Engine {
             // Its Via cannot be read: back to where it came from, with what it has.
             Err(_) => (flow, self.core.io.compose(|out| write_broken(msg, what, &tag, out))),
         };
-        let trunk = self.core.routing.snapshot.trunk_of_source(flow.remote);
+        let trunk = self.core.trunk_of(flow);
         let forgeable = flow.transport == Transport::Udp && trunk.is_none();
         if forgeable && bytes.len() * 10 > msg.bytes().len() * GAIN_TENTHS {
             return false;

@@ -20,6 +20,14 @@ impl Engine {
             }
             return;
         }
+        // RFC 3261 18.3: without it a stream has no next message.
+        if flow.is_reliable() && msg.first(HeaderId::ContentLength).is_none() {
+            self.core.io.counters.sip_malformed += 1;
+            if method != Method::Ack && self.may_hear(flow) {
+                self.answer_stateless(flow, msg, 400, "");
+            }
+            return;
+        }
         let incoming = self.core.transactions.on_request(&mut self.core.io, flow, msg, method);
         match incoming {
             Incoming::Absorbed => return,

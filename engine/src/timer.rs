@@ -46,6 +46,11 @@ pub(crate) enum CallTimer {
         /// Its branch.
         branch: u16,
     },
+    /// A target that has another behind it has not answered at all.
+    Unheard {
+        /// The leg.
+        leg: u16,
+    },
     /// A leg has rung for its time.
     RingOver {
         /// The leg.
@@ -107,4 +112,5 @@ image!(enum CallTimer {
     3 = ResendOk { leg }, 4 = AckOver { leg }, 5 = RepeatRinging, 6 = RecordDue,
     7 = Probe { leg }, 8 = ResendProgress, 9 = PrackOver, 10 = Renew { leg },
     11 = SessionOver { leg }, 12 = Rejoin { leg, both },
+    13 = Unheard { leg },
 });

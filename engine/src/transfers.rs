@@ -121,7 +121,7 @@ impl Engine {
         let own = match source {
             Source::Extension(at) => snapshot.extension(at).customer.as_ref() == call.customer(),
             // A trunk replaces its own dialogs, of the addresses that it has.
-            Source::Trunk(at) => snapshot.trunk_of_source(call.dialog(old).flow.remote) == Some(at),
+            Source::Trunk(at) => self.core.trunk_of(call.dialog(old).flow) == Some(at),
         };
         if !own {
             // Whose dialog it is, is nobody else's business.

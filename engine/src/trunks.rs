@@ -29,7 +29,7 @@ impl Engine {
             let snapshot = &self.core.routing.snapshot;
             let trunk = self.calls.get(handle).and_then(|call| call.challenged(owner.leg, client));
             let at = trunk.and_then(|key| snapshot.trunk_of_key(&key));
-            let at = at.filter(|at| snapshot.trunk_of_source(challenged.flow.remote) == Some(*at));
+            let at = at.filter(|at| self.core.trunk_of(challenged.flow) == Some(*at));
             at.map(|at| snapshot.trunk(at))
                 .and_then(|trunk| Some((trunk.key.clone(), trunk.relation.auth.clone()?)))
         };
@@ -62,6 +62,6 @@ impl Engine {
             let at = snapshot.trunk_of_key(key)?;
             snapshot.trunk(at).enabled.then_some(at)
         };
-        snapshot.trunk_of_source(flow.remote).or_else(registered)
+        self.core.trunk_of(flow).or_else(registered)
     }
 }

@@ -77,6 +77,7 @@ impl Wire {
                 advertise_host: "192.0.2.10".to_owned(),
                 advertise_port: 5060,
             }],
+            not_sip: Vec::new(),
             domain: "pbx.example".to_owned(),
             media: MediaConfig {
                 address: "192.0.2.10".parse().unwrap(),
@@ -112,7 +113,7 @@ impl Wire {
                     self.engine
                         .handle(now, Input::Media(media::MediaEvent::Closed { session, a, b }));
                 }
-                Output::Resolve { host, .. } => panic!("looks up {host}"),
+                Output::Resolve { question, .. } => panic!("looks up {}", question.host),
                 _ => {}
             }
         }

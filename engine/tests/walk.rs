@@ -81,6 +81,7 @@ impl Wire {
                 advertise_host: "192.0.2.10".to_owned(),
                 advertise_port: 5060,
             }],
+            not_sip: Vec::new(),
             domain: "pbx.example".to_owned(),
             media: MediaConfig {
                 address: "192.0.2.10".parse().unwrap(),
@@ -134,7 +135,7 @@ impl Wire {
                     self.engine.handle(self.now(), Input::Media(event));
                 }
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
-                Output::Journal(_) | Output::Rewritten => {}
+                Output::Journal(_) | Output::Rewritten | Output::Expect { .. } => {}
             }
         }
     }

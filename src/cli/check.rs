@@ -5,6 +5,7 @@ use tensou_engine::route::Snapshot;
 use super::args::SettingsArgs;
 use super::{block_on, load, open, store_failure};
 use crate::failure::Failure;
+use crate::tls::{self, Certificates};
 
 /// Prints every problem of settings and database.
 pub(super) fn check(args: &SettingsArgs) -> Result<(), Failure> {
@@ -13,9 +14,8 @@ pub(super) fn check(args: &SettingsArgs) -> Result<(), Failure> {
         Some(file) => println!("{}: the settings are right", file.display()),
         None => println!("no settings file: every setting has its default"),
     }
-    for notice in &loaded.notices {
-        println!("note: {notice}");
-    }
+    tls::install_provider();
+    Certificates::load(&loaded.settings).map_err(Failure::input)?;
     block_on(async {
         let store = open(&loaded.settings).await?;
         let provisioning = store.provisioning().await.map_err(store_failure)?;

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::logging::{self, LogLevel};
 use crate::node::Node;
 use crate::shutdown::{Asked, Signals};
+use crate::tls::Certificates;
 
 /// The name of the first user.
 const FIRST_USER: &str = "admin";
@@ -24,8 +25,9 @@ pub(super) fn serve(args: &SettingsArgs) -> Result<(), Failure> {
         let password = first_user(&store).await?;
         let mut node = Node::start(&loaded.settings, store).await?;
         greet(&node, password.as_deref());
+        let certificates = node.certificates();
         let failed = tokio::select! {
-            () = asked_to_stop(&mut signals, args, &level) => None,
+            () = asked_to_stop(&mut signals, args, (&level, &certificates)) => None,
             failure = node.failed() => Some(failure),
         };
         if let Some(failure) = failed {
@@ -36,13 +38,9 @@ pub(super) fn serve(args: &SettingsArgs) -> Result<(), Failure> {
     })
 }
 
-/// The log, and what the settings' reader should know.
+/// The log.
 pub(super) fn start_log(loaded: &Loaded) -> Result<LogLevel, Failure> {
-    let level = logging::start(&loaded.settings.log).map_err(Failure::input)?;
-    for notice in &loaded.notices {
-        tracing::warn!("{notice}");
-    }
-    Ok(level)
+    logging::start(&loaded.settings.log).map_err(Failure::input)
 }
 
 /// The threads of everything but the engine and the relay.
@@ -66,14 +64,19 @@ pub(super) async fn first_user(store: &Store) -> Result<Option<String>, Failure>
 }
 
 fn greet(node: &Node, password: Option<&str>) {
-    println!("Web UI: http://{}/", node.admin_address());
+    println!("Web UI: {}://{}/", node.admin_scheme(), node.admin_address());
     if let Some(password) = password {
         println!("First sign-in: user {FIRST_USER}, one-time password {password}");
     }
 }
 
-/// Returns when the process is to end; until then SIGHUP rereads the log level.
-async fn asked_to_stop(signals: &mut Signals, args: &SettingsArgs, level: &LogLevel) {
+/// Returns when the process is to end; until then SIGHUP rereads the log level and the
+/// certificates.
+async fn asked_to_stop(
+    signals: &mut Signals,
+    args: &SettingsArgs,
+    (level, certificates): (&LogLevel, &Certificates),
+) {
     while signals.next().await == Asked::Reload {
         let reread = tensou_config::load(&sources(args));
         let set = reread
@@ -82,6 +85,10 @@ async fn asked_to_stop(signals: &mut Signals, args: &SettingsArgs, level: &LogLe
         match set {
             Ok(()) => tracing::info!("the log level was read again"),
             Err(failure) => tracing::error!("the log level stays: {failure}"),
+        }
+        match certificates.reload() {
+            Ok(()) => tracing::info!("the certificates were read again"),
+            Err(error) => tracing::error!("the certificates stay: {error}"),
         }
     }
 }

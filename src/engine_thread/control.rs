@@ -1,11 +1,10 @@
 //! How the rest of the process reaches the engine's thread.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tensou_engine::route::Snapshot;
-use tensou_engine::{OperatorCommand, ResolveId};
+use tensou_engine::{OperatorCommand, ResolveId, ResolvedTarget};
 
 use crate::sys::Waker;
 
@@ -25,7 +24,7 @@ pub(crate) enum Control {
         /// The question.
         query: ResolveId,
         /// The answer.
-        addresses: Vec<IpAddr>,
+        targets: Vec<ResolvedTarget>,
     },
     /// Send what is waiting and end.
     Stop,
@@ -67,6 +66,11 @@ impl EngineHandle {
             }
             EngineGone
         })
+    }
+
+    /// Makes the thread look at its queues.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
     }
 
     /// An operator's command.

@@ -19,8 +19,8 @@ use tensou_engine::journal::Ledger;
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::Snapshot;
 use tensou_engine::{
-    Engine, EngineConfig, Flow, Input, ListenerId, Now, OperatorCommand, Output, Timestamp,
-    Transport,
+    Engine, EngineConfig, Flow, Input, ListenerId, Now, OperatorCommand, Output, ResolveId,
+    Timestamp, Transport,
 };
 
 use crate::clock::Clock;
@@ -29,6 +29,7 @@ use crate::gauges::Gauges;
 use crate::journal::{Condition, Writer};
 use crate::media_link::MediaLink;
 use crate::resolver::QuestionSender;
+use crate::streams::{FromStream, StreamLink};
 use crate::sys::{BATCH, Poller, Receiver, Sender, Waker, age_of_last_datagram};
 
 pub(crate) use control::{Control, EngineHandle};
@@ -39,6 +40,8 @@ use pace::{Pace, Pause};
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Batches taken from one socket before timers and the other sockets get their turn.
 const BATCHES_PER_LOOK: usize = 16;
+/// Messages taken from streams before datagrams get their turn.
+const STREAMS_PER_LOOK: usize = 256;
 
 /// What the poller's tokens stand for. All sockets are read in every round, so they need no token
 /// each.
@@ -68,6 +71,8 @@ pub(crate) struct Parts {
     pub(crate) events: EventSender,
     /// Names to look up.
     pub(crate) questions: QuestionSender,
+    /// To and from connections.
+    pub(crate) streams: StreamLink,
     /// Counters for others.
     pub(crate) gauges: Arc<Gauges>,
 }
@@ -120,6 +125,7 @@ struct Looper {
     refusing: bool,
     events: EventSender,
     questions: QuestionSender,
+    streams: StreamLink,
     gauges: Arc<Gauges>,
     control: ControlQueue<Control>,
     waker: Arc<Waker>,
@@ -127,6 +133,10 @@ struct Looper {
     pace: Pace,
     next_report: Timestamp,
     dropped: u64,
+    /// Ways of streams that take no more messages, and questions that found no room: the engine
+    /// has not heard of them yet.
+    cut: Vec<Flow>,
+    unasked: Vec<ResolveId>,
     /// Peers that could not be reached, by socket, and that the engine has not heard of yet.
     unreached: Vec<(usize, SocketAddr)>,
 }
@@ -151,6 +161,7 @@ impl Looper {
             refusing: false,
             events: parts.events,
             questions: parts.questions,
+            streams: parts.streams,
             gauges: parts.gauges,
             control,
             waker,
@@ -158,6 +169,8 @@ impl Looper {
             pace: Pace::new(clock.now().mono),
             next_report: Timestamp::ZERO,
             dropped: 0,
+            cut: Vec::new(),
+            unasked: Vec::new(),
             unreached: Vec::new(),
             clock,
         }
@@ -174,6 +187,7 @@ impl Looper {
             if media {
                 self.take_media();
             }
+            self.take_streams();
             for at in 0..self.sockets.len() {
                 if errors {
                     self.take_errors(at, &mut receiver);
@@ -256,8 +270,8 @@ impl Looper {
             match control {
                 Control::Command(command) => self.engine.handle(now, Input::Command(command)),
                 Control::Snapshot(snapshot) => self.engine.handle(now, Input::Snapshot(snapshot)),
-                Control::Resolved { query, addresses } => {
-                    self.engine.handle(now, Input::Resolved { query, addresses: &addresses });
+                Control::Resolved { query, targets } => {
+                    self.engine.handle(now, Input::Resolved { query, targets: &targets });
                 }
                 Control::Stop => return true,
             }
@@ -271,6 +285,31 @@ impl Looper {
             self.engine.handle(now, Input::Media(event));
             self.settle(now);
         }
+    }
+
+    /// Handles what came by connections, for a while: datagrams and timers get their turn too.
+    fn take_streams(&mut self) {
+        for _ in 0..STREAMS_PER_LOOK {
+            let Some(what) = self.streams.poll() else { return };
+            let now = self.clock.now();
+            match &what {
+                FromStream::Message { flow, bytes } => {
+                    self.engine.handle(now, Input::Datagram { flow: *flow, bytes });
+                }
+                FromStream::Identified { flow, names } => {
+                    self.engine.handle(now, Input::Identified { flow: *flow, names });
+                }
+                FromStream::Closed { flow } => {
+                    self.engine.handle(now, Input::Closed { flow: *flow });
+                }
+                FromStream::Unreachable { flow } => {
+                    self.engine.handle(now, Input::Unreachable { flow: *flow });
+                }
+            }
+            self.settle(now);
+        }
+        // More may wait than was taken.
+        self.waker.wake();
     }
 
     fn take_datagrams(&mut self, at: usize, receiver: &mut Receiver) {
@@ -346,6 +385,11 @@ impl Looper {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Transmit { flow, bytes } if flow.is_reliable() => {
+                if !self.streams.send(flow, bytes) {
+                    self.cut.push(flow);
+                }
+            }
             Output::Transmit { flow, bytes } => {
                 if let Some((_, outbox)) = self.sockets.get_mut(usize::from(flow.listener.0)) {
                     outbox.push(flow.remote, bytes);
@@ -354,7 +398,13 @@ impl Looper {
                     }
                 }
             }
-            Output::Resolve { query, host } => self.questions.ask(query, host),
+            Output::Expect { remote, name } => self.streams.expect(remote, name),
+            Output::Resolve { query, question } => {
+                if !self.questions.ask(query, question) {
+                    tracing::warn!("too many names wait for the resolver; one was given up");
+                    self.unasked.push(query);
+                }
+            }
             Output::Media(command) => self.answers.extend(self.media.carry_out(command)),
             // It stands in the journal, from where it is delivered.
             Output::Cdr(_) => self.condition.record_made(),
@@ -370,6 +420,7 @@ impl Looper {
         for at in 0..self.sockets.len() {
             self.flush_one(at);
         }
+        self.tell_refused();
         if self.unreached.is_empty() {
             return;
         }
@@ -378,6 +429,20 @@ impl Looper {
         }
         for at in 0..self.sockets.len() {
             self.flush_one(at);
+        }
+    }
+
+    /// Tells the engine what the queues to other threads did not take. What it tries then and
+    /// finds no room either is heard of in the next round.
+    fn tell_refused(&mut self) {
+        let now = self.clock.now();
+        for flow in std::mem::take(&mut self.cut) {
+            self.engine.handle(now, Input::Unreachable { flow });
+            self.settle(now);
+        }
+        for query in std::mem::take(&mut self.unasked) {
+            self.engine.handle(now, Input::Resolved { query, targets: &[] });
+            self.settle(now);
         }
     }
 

@@ -27,14 +27,16 @@ use crate::gauges::Gauges;
 use crate::journal::Condition;
 use crate::media_link::{MediaLink, RelayFigures};
 use crate::metrics::Metrics;
-use crate::resolver::questions;
+use crate::resolver::{Names, questions};
 use crate::snapshot_task::{LoadError, Published, SnapshotTask, load, report};
 use crate::sockets::bind_all;
+use crate::streams::{StreamParts, Switchboard, stream_queues};
+use crate::tls::{self, Certificates};
 
 use calls::Calls;
 use journal::Journal;
 pub(crate) use plan::domain;
-use plan::{engine_config, first_address, node_info, relay_config};
+use plan::{Sorted, engine_config, first_address, node_info, relay_config, sort_sockets};
 use web::{Facts, Sockets, Web};
 
 /// How often the database is asked whether it is there, for readiness and metrics.
@@ -54,14 +56,18 @@ pub(crate) struct Node {
     domain: String,
     name: String,
     store: Store,
+    certificates: Certificates,
 }
 
 impl Node {
     /// Starts everything. What is missing (a port, the database) ends it again.
     pub(crate) async fn start(settings: &Settings, store: Store) -> Result<Node, Failure> {
         let opened = journal::Opened::open(settings)?;
+        tls::install_provider();
+        let certificates = Certificates::load(settings).map_err(Failure::input)?;
+        let names = Names::of(settings.sip.nameserver).map_err(Failure::missing)?;
         let bound = bind_all(&settings.sip).map_err(Failure::missing)?;
-        let listening = Sockets::bind(settings).await?;
+        let listening = Sockets::bind(settings, certificates.admin.clone()).await?;
         let compiled = load(&store).await.map_err(LoadError::failure)?;
         report(compiled.faults());
         let published = Published::new(compiled);
@@ -75,7 +81,10 @@ impl Node {
         let (events, event_receiver) = event_queue();
         let (questions, question_receiver) = questions();
         let gauges = Arc::new(Gauges::new());
-        let (config, sockets) = engine_config(settings, &domain, bound, ports);
+        let Sorted { listeners, datagrams: sockets, streams: stream_sockets } =
+            sort_sockets(bound)?;
+        let config = engine_config(settings, &domain, listeners, ports);
+        let (streams, queues) = stream_queues();
         let snapshot = published.snapshot();
         let shown = Arc::clone(&gauges);
         let (journal, tail, written) = opened.start(settings)?;
@@ -90,6 +99,7 @@ impl Node {
             clock: written.clock,
             events,
             questions,
+            streams,
             gauges: shown,
         };
         let (ended, engine_ended) = oneshot::channel();
@@ -117,8 +127,16 @@ impl Node {
         let web = listening.serve(deps, facts).map_err(Failure::missing)?;
         let snapshots =
             SnapshotTask { store: store.clone(), engine: engine.handle.clone(), published };
+        let switchboard = Switchboard::new(StreamParts {
+            sockets: stream_sockets,
+            identity: certificates.sip.clone(),
+            traffic_class: settings.sip.dscp.traffic_class(),
+            queues,
+            engine: engine.handle.clone(),
+        });
         let mut background = vec![
-            tokio::spawn(question_receiver.answer(engine.handle.clone())),
+            tokio::spawn(switchboard.run()),
+            tokio::spawn(question_receiver.answer(names, engine.handle.clone())),
             tokio::spawn(snapshots.run()),
             tokio::spawn(pass_commands(command_receiver, engine.handle.clone())),
             tokio::spawn(watch_database(store.clone(), database_up)),
@@ -140,12 +158,23 @@ impl Node {
             domain,
             name,
             store,
+            certificates,
         })
     }
 
     /// Where REST and UI are.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         self.web.address()
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn admin_scheme(&self) -> &'static str {
+        self.web.scheme()
+    }
+
+    /// Certificates, to be read again.
+    pub(crate) fn certificates(&self) -> Certificates {
+        self.certificates.clone()
     }
 
     /// Where SIP is heard first.

@@ -5,11 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use rand::Rng;
 use tensou_admin::NodeInfo;
 use tensou_config::{ContactsFull, Digest, Host, Settings, Sip, UnknownPeer};
-use tensou_engine::{ContactLimit, DigestOffer, EngineConfig, Limits, MediaConfig};
+use tensou_engine::{
+    ContactLimit, DigestOffer, EngineConfig, Limits, Listener, ListenerId, MediaConfig,
+};
 use tensou_media::io::RelayConfig;
 
 use crate::failure::Failure;
-use crate::sockets::{Bound, reachable};
+use crate::sockets::{Bound, Socket, reachable};
+use crate::streams::StreamSocket;
 
 /// Realm and registrar domain: as configured, else the host that the first listener advertises.
 pub(crate) fn domain(sip: &Sip) -> String {
@@ -42,9 +45,9 @@ pub(super) fn relay_config(settings: &Settings) -> RelayConfig {
 pub(super) fn engine_config(
     settings: &Settings,
     domain: &str,
-    bound: Vec<Bound>,
+    listeners: Vec<Listener>,
     ports: std::ops::RangeInclusive<u16>,
-) -> (EngineConfig, Vec<UdpSocket>) {
+) -> EngineConfig {
     let media = &settings.media;
     if *ports.end() < media.ports.last {
         tracing::warn!(
@@ -53,13 +56,13 @@ pub(super) fn engine_config(
             "media.ports is cut: raise the limit of open files (LimitNOFILE) to use all of it"
         );
     }
-    let (listeners, sockets) =
-        bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
-    let config = EngineConfig {
+    let not_sip = [Some(settings.admin.listen), settings.metrics.listen];
+    EngineConfig {
         node: settings.node.name.as_str().to_owned(),
         shard: 0,
         seed: rand::rng().random(),
         listeners,
+        not_sip: not_sip.into_iter().flatten().collect(),
         domain: domain.to_owned(),
         media: MediaConfig {
             address: media.advertise.unwrap_or_else(|| reachable(media.listen)),
@@ -82,8 +85,34 @@ pub(super) fn engine_config(
             replace_oldest: settings.sip.contacts_full == ContactsFull::Replace,
         },
         limits: Limits::default(),
-    };
-    (config, sockets)
+    }
+}
+
+/// Bound sockets by who serves them.
+pub(super) struct Sorted {
+    /// All, as the engine numbers them.
+    pub(super) listeners: Vec<Listener>,
+    /// Of the engine's thread.
+    pub(super) datagrams: Vec<UdpSocket>,
+    /// Of the switchboard.
+    pub(super) streams: Vec<StreamSocket>,
+}
+
+/// The bound sockets by who serves them, and all their listeners.
+pub(super) fn sort_sockets(bound: Vec<Bound>) -> Result<Sorted, Failure> {
+    let (mut listeners, mut datagrams, mut streams) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, Bound { socket, listener }) in (0..).zip(bound) {
+        match socket {
+            Socket::Udp(socket) => datagrams.push(socket),
+            Socket::Stream(socket) => {
+                let socket = tokio::net::TcpListener::from_std(socket).map_err(Failure::missing)?;
+                let transport = listener.transport;
+                streams.push(StreamSocket { listener: ListenerId(place), transport, socket });
+            }
+        }
+        listeners.push(listener);
+    }
+    Ok(Sorted { listeners, datagrams, streams })
 }
 
 pub(super) fn node_info(settings: &Settings, domain: &str) -> NodeInfo {

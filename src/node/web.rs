@@ -20,16 +20,20 @@ use tokio::task::JoinHandle;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::snapshot_task::Published;
+use crate::tls::AdminIdentity;
+use crate::tls_listener::TlsListener;
 
 /// Bound sockets, so that a taken port is known before anything starts.
 pub(super) struct Sockets {
     admin: TcpListener,
+    identity: Option<AdminIdentity>,
     metrics: Option<TcpListener>,
 }
 
 /// The running servers.
 pub(super) struct Web {
     address: SocketAddr,
+    secure: bool,
     servers: Vec<JoinHandle<io::Result<()>>>,
     close: watch::Sender<bool>,
 }
@@ -67,24 +71,35 @@ impl Facts {
 }
 
 impl Sockets {
-    pub(super) async fn bind(settings: &Settings) -> Result<Sockets, Failure> {
+    pub(super) async fn bind(
+        settings: &Settings,
+        identity: Option<AdminIdentity>,
+    ) -> Result<Sockets, Failure> {
         let admin = listen("admin.listen", settings.admin.listen).await?;
         let metrics = match settings.metrics.listen {
             Some(address) => Some(listen("metrics.listen", address).await?),
             None => None,
         };
-        Ok(Sockets { admin, metrics })
+        Ok(Sockets { admin, identity, metrics })
     }
 
     pub(super) fn serve(self, deps: Deps, facts: Facts) -> io::Result<Web> {
         let address = self.admin.local_addr()?;
         let (close, closed) = watch::channel(false);
-        let admin = tensou_admin::serve(self.admin, deps, told(closed.clone()));
-        let mut servers = vec![tokio::spawn(admin)];
+        let told_admin = told(closed.clone());
+        let secure = self.identity.is_some();
+        let admin = match self.identity {
+            None => tokio::spawn(tensou_admin::serve(self.admin, deps, told_admin)),
+            Some(identity) => {
+                let listener = TlsListener::new(self.admin, identity);
+                tokio::spawn(tensou_admin::serve(listener, deps, told_admin))
+            }
+        };
+        let mut servers = vec![admin];
         if let Some(listener) = self.metrics {
             servers.push(tokio::spawn(serve_metrics(listener, facts.metrics, told(closed))));
         }
-        Ok(Web { address, servers, close })
+        Ok(Web { address, secure, servers, close })
     }
 }
 
@@ -92,6 +107,11 @@ impl Web {
     /// Where REST and UI are.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How they are reached there.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
     }
 
     /// Lets running requests end, for a while.

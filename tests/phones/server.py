@@ -1,4 +1,4 @@
-"""A `tensou serve` on loopback with one trunk, one DID and one extension."""
+"""A `tensou serve` on loopback with one trunk, one DID and one extension, by UDP, TCP and TLS."""
 
 import json
 import signal
@@ -13,7 +13,8 @@ name = "phones"
 data_dir = "{home}/data"
 
 [sip]
-listen = ["udp:{address}:{port}"]
+listen = ["udp:{address}:{port}", "tcp:{address}:{port}", "tls:{address}:{tls_port}"]
+tls = {{ certificate = "{home}/server.crt", key = "{home}/server.key" }}
 
 [media]
 listen = "{address}"
@@ -27,14 +28,30 @@ url = "sqlite:{home}/data/tensou.db"
 """
 
 
+def make_certificate(address, certificate, key):
+    """One that stands for itself, for an address."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=tensou", "-addext"]
+        + [f"subjectAltName=IP:{address}", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
+
+
 class Server:
     def __init__(self, program, address, home, provisioning, port=5060):
         self.program = program
         self.url = f"http://{address}:8080"
         self.log = home / "log"
         (home / "data").mkdir(parents=True)
+        self.certificate = home / "server.crt"
+        make_certificate(address, self.certificate, home / "server.key")
         self.settings = home / "tensou.toml"
-        self.settings.write_text(SETTINGS.format(home=home, address=address, port=port))
+        self.settings.write_text(
+            SETTINGS.format(home=home, address=address, port=port, tls_port=port + 1)
+        )
         document = home / "provisioning.toml"
         document.write_text(provisioning)
         self.run("import", str(document))

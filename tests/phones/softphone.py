@@ -40,6 +40,7 @@ module_app ctrl_tcp.so
 ctrl_tcp_listen {address}:4444
 statmode_default off
 snd_path {home}
+{more}
 """
 
 MODULES = "/usr/lib/baresip/modules"
@@ -48,7 +49,7 @@ MODULES = "/usr/lib/baresip/modules"
 class Softphone:
     """`account` is a line as baresip's accounts file has it; it speaks a tone of `frequency`."""
 
-    def __init__(self, name, address, account, frequency, home):
+    def __init__(self, name, address, account, frequency, home, authority=None):
         self.name = name
         self.frequency = frequency
         self.home = home
@@ -57,7 +58,9 @@ class Softphone:
         self.control = None
         home.mkdir()
         tone.write(home / "speak.wav", frequency, seconds=20)
-        (home / "config").write_text(CONFIG.format(address=address, home=home, modules=MODULES))
+        # Who answers behind TLS must be the one that this certificate says.
+        more = f"sip_cafile {authority}\nsip_verify_server yes" if authority else ""
+        (home / "config").write_text(CONFIG.format(address=address, home=home, modules=MODULES, more=more))
         (home / "accounts").write_text(account + "\n")
         (home / "contacts").write_text("")
         # -t ends it even if the test is killed before it can.

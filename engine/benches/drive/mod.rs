@@ -107,6 +107,7 @@ impl Line {
                 advertise_host: "192.0.2.10".to_owned(),
                 advertise_port: 5060,
             }],
+            not_sip: Vec::new(),
             domain: "pbx.example".to_owned(),
             media: MediaConfig {
                 address: "192.0.2.10".parse().unwrap(),
@@ -139,7 +140,7 @@ impl Line {
                 }
                 Output::Cdr(_) => self.records += 1,
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
-                Output::Journal(_) | Output::Rewritten => {}
+                Output::Journal(_) | Output::Rewritten | Output::Expect { .. } => {}
             }
         }
     }

@@ -85,12 +85,18 @@ pub(crate) struct InDialog<'a> {
 }
 
 impl InDialog<'_> {
-    fn write(&self, dialog: &Dialog, faces: Faces<'_>, branch: Branch, out: &mut Vec<u8>) {
+    fn write(
+        &self,
+        dialog: &Dialog,
+        (faces, flow): (Faces<'_>, Flow),
+        branch: Branch,
+        out: &mut Vec<u8>,
+    ) {
         let (uri, routes) = dialog.request_line();
         for part in [self.method, " ", uri, " SIP/2.0\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        faces.via(dialog.next_hop(), branch, out);
+        faces.via(flow, branch, out);
         out.extend_from_slice(b"Max-Forwards: 70\r\nFrom: ");
         out.extend_from_slice(&dialog.local);
         out.extend_from_slice(b"\r\nTo: ");
@@ -125,10 +131,11 @@ pub(crate) fn send(
     request: &InDialog<'_>,
     owner: Option<Owner>,
 ) -> ClientHandle {
+    let flow = core.next_hop(dialog);
     let (transactions, io, faces) = core.writer();
     let invite = request.method == "INVITE";
-    transactions.request(io, dialog.next_hop(), invite, owner, |out, branch| {
-        request.write(dialog, faces, branch, out);
+    transactions.request(io, flow, invite, owner, |out, branch| {
+        request.write(dialog, (faces, flow), branch, out);
     })
 }
 
@@ -140,12 +147,13 @@ pub(crate) fn send_ack(
     content: Option<(&str, &[u8])>,
 ) -> Arc<[u8]> {
     let shard = core.config.shard;
+    let flow = core.next_hop(dialog);
     let (_, io, faces) = core.writer();
     // No client transaction has this handle: an answer to an ACK matches nothing.
     let branch = Branch { shard, transaction: u64::MAX, random: io.rng.next_u64() };
     let ack = InDialog { method: "ACK", seq, extra: b"", content };
-    let bytes = io.compose(|out| ack.write(dialog, faces, branch, out));
-    io.transmit(dialog.next_hop(), bytes.clone());
+    let bytes = io.compose(|out| ack.write(dialog, (faces, flow), branch, out));
+    io.transmit(flow, bytes.clone());
     bytes
 }
 

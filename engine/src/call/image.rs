@@ -91,7 +91,7 @@ image!(struct Leg {
     sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
     session, early, heard, reliable, phone, left_at, replaces,
 } later { trunk } not {
-    served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
+    sent_by = None, hop = None, served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
     described = Box::from([]), told = None,
 });
 image!(struct Abilities { update });
@@ -116,7 +116,7 @@ image!(struct CallerSide { display, network, redirections, own });
 image!(struct Dialling {
     hunt, offer, onto, origin_id, passed, max_forwards, session, side, tail, reason, best, early,
     progress, held, given, resolving,
-} later { launches });
+} later { launches } not { ways = Vec::new() });
 image!(enum OfferIn { 0 = Request, 1 = Answer });
 image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
 image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });

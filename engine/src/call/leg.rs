@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::Hop;
 use crate::cdr::CdrLeg;
 use crate::id::Key;
+use crate::input::Flow;
 use crate::media::Side;
 use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
@@ -126,6 +128,10 @@ pub(crate) struct Leg {
     pub(crate) bye_owed: bool,
     /// Callee legs only.
     pub(crate) place: Place,
+    /// The way its INVITE was sent by, for the way it was meant to go.
+    pub(crate) sent_by: Option<Flow>,
+    /// The hop it was sent to.
+    pub(crate) hop: Option<Hop>,
     /// Its 18x has been counted.
     pub(crate) ringing: bool,
     /// Callee legs only: its part of the record.
@@ -197,6 +203,8 @@ impl Leg {
             timer: None,
             bye_owed: false,
             place: Place { step: 0, branch: 0, attempt: 0 },
+            sent_by: None,
+            hop: None,
             ringing: false,
             record: None,
             strays: Vec::new(),

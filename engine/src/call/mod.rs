@@ -29,6 +29,7 @@ pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, Referred, Replaced, end_orphan};
+use phase::{Hop, Ways};
 pub(crate) use record::{EndNote, Record};
 use reliable::Progress;
 pub(crate) use session::{Ask, Grant};
@@ -116,6 +117,8 @@ struct Dialling {
     resolving: Vec<(u64, u16, u16)>,
     /// Branches that wait for their delay.
     launches: Vec<Option<TimerId>>,
+    /// What is left to be tried, by branch.
+    ways: Vec<Ways>,
 }
 
 /// The state of a conversation.

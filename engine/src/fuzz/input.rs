@@ -73,6 +73,7 @@ impl<'a> Run<'a> {
                 advertise_host: "192.0.2.10".to_owned(),
                 advertise_port: 5060,
             }],
+            not_sip: Vec::new(),
             domain: "pbx.example".to_owned(),
             media: MediaConfig {
                 address: [192, 0, 2, 10].into(),
@@ -105,7 +106,10 @@ impl<'a> Run<'a> {
                 Output::Journal(_) | Output::Rewritten => {}
                 Output::Transmit { flow, bytes } => self.sent.push((flow, bytes)),
                 Output::Cdr(_) => self.records += 1,
-                Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
+                Output::Media(_)
+                | Output::Event(_)
+                | Output::Resolve { .. }
+                | Output::Expect { .. } => {}
             }
         }
         let old = self.sent.len().saturating_sub(REMEMBERED);

@@ -39,6 +39,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
         compiler.group(group);
     }
     let (trunk_by_address, trunk_by_network) = compiler.sources();
+    let trunk_by_name = compiler.certificates();
     let carriers = compiler.carriers();
     compiler.relations();
     compiler.duplicates();
@@ -56,6 +57,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
         extensions,
         did_by_number,
         extension_by_user,
+        trunk_by_name,
         trunk_by_address,
         trunk_by_network,
         carriers,
@@ -109,7 +111,9 @@ impl<'a> Compiler<'a> {
             let message = format!("{prefix:?} is no prefix; write + and up to 15 digits (+819)");
             self.fault("trunk", &spec.id, "prefixes", message);
         }
-        let reached = spec.relation.register.is_some() || spec.relation.auth_in.is_some();
+        let reached = spec.relation.register.is_some()
+            || spec.relation.auth_in.is_some()
+            || spec.tls_name.is_some();
         if spec.peers.is_empty() && spec.sources.is_empty() && !reached {
             let message = "a trunk needs a peer (to take calls) or a source (to bring them)";
             self.fault("trunk", &spec.id, "peers", message.to_owned());
@@ -122,7 +126,8 @@ impl<'a> Compiler<'a> {
             key: Key::from(&*spec.id),
             enabled: spec.enabled,
             peers: spec.peers.clone(),
-            targets: addresses(spec).collect(),
+            tls_name: spec.tls_name.as_deref().map(Arc::from),
+            large_requests: spec.large_requests,
             channels: spec.channels,
             reserved_incoming: spec.reserved_incoming,
             max_calls_per_second: spec.max_calls_per_second,
@@ -404,6 +409,21 @@ impl<'a> Compiler<'a> {
         (exact, networks)
     }
 
+    /// Trunks by the name in their certificates.
+    fn certificates(&mut self) -> BTreeMap<Arc<str>, TrunkIx> {
+        let from = self.from;
+        let mut names: BTreeMap<Arc<str>, TrunkIx> = BTreeMap::new();
+        for (at, spec) in index(&from.trunks) {
+            let Some(name) = spec.tls_name.as_deref() else { continue };
+            if let Some(TrunkIx(other)) = names.insert(Arc::from(name), TrunkIx(at)) {
+                let other = &from.trunks[other as usize].id;
+                let message = format!("trunk {other:?} has the same name in its certificate");
+                self.fault("trunk", &spec.id, "tls_name", message);
+            }
+        }
+        names
+    }
+
     fn carriers(&mut self) -> Vec<(Prefix, TrunkIx)> {
         let mut carriers = Vec::new();
         for (at, spec) in index(&self.from.trunks) {
@@ -445,9 +465,12 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Addresses that calls leaving by a trunk may go to, as far as they are known beforehand.
+/// Addresses of a trunk's peers, whose calls are its own. Where a certificate is what it is
+/// known by, an address proves nothing.
 fn addresses(spec: &TrunkSpec) -> impl Iterator<Item = SocketAddr> + '_ {
-    spec.peers.iter().filter_map(PeerSpec::address).chain(spec.peer_addresses.iter().copied())
+    let written = spec.peers.iter().filter_map(PeerSpec::address);
+    let found = spec.peer_addresses.iter().copied();
+    written.chain(found).filter(|_| spec.tls_name.is_none())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::input::Transport;
+use crate::sip::transport::{Question, Target};
 
 /// Share of a peer that names none among those of its priority.
 const DEFAULT_WEIGHT: u16 = 1;
@@ -62,6 +63,24 @@ impl PeerSpec {
                 Some(SocketAddr::new(ip, self.port.unwrap_or(transport.default_port())))
             }
             PeerHost::Name(_) => None,
+        }
+    }
+
+    /// Its address and how it is reached, when it is written as one.
+    pub(crate) fn target(&self) -> Option<Target> {
+        let transport = self.transport.unwrap_or(Transport::Udp);
+        self.address().map(|address| Target { address, transport })
+    }
+
+    /// What to look up, when it is a name.
+    pub(crate) fn question(&self) -> Option<Question> {
+        match &self.host {
+            PeerHost::Name(name) => Some(Question {
+                host: name.as_str().into(),
+                port: self.port,
+                transport: self.transport,
+            }),
+            PeerHost::Address(_) => None,
         }
     }
 

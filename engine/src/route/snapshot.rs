@@ -12,8 +12,8 @@ use crate::secret::Secret;
 
 use super::compile::compile;
 use super::{
-    DialogPolicy, DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, PeerSpec,
-    Provisioning, RelationSpec, Source, Strategy,
+    DialogPolicy, DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, LargeRequests,
+    PeerSpec, Provisioning, RelationSpec, Source, Strategy,
 };
 
 /// Position of a trunk in its snapshot.
@@ -39,6 +39,7 @@ pub struct Snapshot {
     pub(crate) extensions: Vec<Extension>,
     pub(super) did_by_number: HashMap<E164, DidIx>,
     pub(super) extension_by_user: BTreeMap<Key, ExtensionIx>,
+    pub(super) trunk_by_name: BTreeMap<Arc<str>, TrunkIx>,
     pub(super) trunk_by_address: HashMap<SocketAddr, TrunkIx>,
     /// Networks in order of preference: explicit before implied, longer before shorter.
     pub(super) trunk_by_network: Vec<(Source, TrunkIx)>,
@@ -52,8 +53,8 @@ pub(crate) struct Trunk {
     pub(crate) key: Key,
     pub(crate) enabled: bool,
     pub(crate) peers: Vec<PeerSpec>,
-    /// Where its peers are.
-    pub(crate) targets: Vec<SocketAddr>,
+    pub(crate) tls_name: Option<Arc<str>>,
+    pub(crate) large_requests: LargeRequests,
     pub(crate) channels: u32,
     pub(crate) reserved_incoming: u32,
     pub(crate) max_calls_per_second: u32,
@@ -288,6 +289,12 @@ impl Snapshot {
             };
             self.trunk_by_network.iter().find(|(source, _)| holds(source)).map(|(_, trunk)| *trunk)
         })?;
+        self.trunk(found).enabled.then_some(found)
+    }
+
+    /// The enabled trunk whose certificate holds `name`.
+    pub(crate) fn trunk_of_name(&self, name: &str) -> Option<TrunkIx> {
+        let found = *self.trunk_by_name.get(name)?;
         self.trunk(found).enabled.then_some(found)
     }
 

@@ -1,15 +1,13 @@
 //! Dialogs (RFC 3261 12): what one leg and its peer remember of each other.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::input::{Flow, Transport};
 use crate::journal::image;
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
 
-/// RFC 3261 19.1.2: the port of a SIP URI that names none.
-const DEFAULT_PORT: u16 = 5060;
 /// Routes kept per dialog; a longer path is a loop or an attack.
 const MAX_ROUTES: usize = 16;
 
@@ -183,19 +181,12 @@ impl Dialog {
         }
     }
 
-    /// Where a request goes: the first hop's address, or the way the dialog came by when the
-    /// hop is a name or the peer is behind NAT.
-    pub(crate) fn next_hop(&self) -> Flow {
-        if self.by_flow || self.flow.transport != Transport::Udp {
-            return self.flow;
-        }
-        let first = match self.routes.first() {
-            Some(route) => NameAddr::parse(&**route).ok().and_then(|route| address_of(&route.uri)),
-            None => Uri::parse(&self.target).ok().and_then(|target| address_of(&target)),
-        };
-        match first {
-            Some(remote) => Flow { remote, ..self.flow },
-            None => self.flow,
+    /// The address and transport of the first hop: the topmost route or the target. None when it
+    /// is a name.
+    pub(crate) fn first_hop(&self) -> Option<(SocketAddr, Option<Transport>)> {
+        match self.routes.first() {
+            Some(route) => address_of(&NameAddr::parse(&**route).ok()?.uri),
+            None => address_of(&Uri::parse(&self.target).ok()?),
         }
     }
 }
@@ -220,10 +211,11 @@ pub(crate) fn record_routes(msg: &Message<'_>) -> Vec<Box<str>> {
         .collect()
 }
 
-/// The address of a URI whose host is an IP literal.
-pub(crate) fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
-    let ip: IpAddr = uri.ip()?;
-    Some(SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)))
+/// The address of a URI whose host is an IP literal, and the transport it names.
+fn address_of(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
+    let transport = uri.transport();
+    let port = uri.port.unwrap_or(transport.unwrap_or(Transport::Udp).default_port());
+    Some((SocketAddr::new(uri.ip()?, port), transport))
 }
 
 image!(struct Dialog {

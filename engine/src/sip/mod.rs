@@ -4,3 +4,4 @@ pub(crate) mod dialog;
 pub mod syntax;
 pub(crate) mod token;
 pub(crate) mod transaction;
+pub mod transport;

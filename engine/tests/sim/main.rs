@@ -19,6 +19,7 @@ mod rng;
 mod scenario;
 mod session;
 mod sim;
+mod streams;
 mod text;
 mod ua;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tensou_engine::media::MediaEvent;
-use tensou_engine::{CallResult, UnknownPeer};
+use tensou_engine::{CallResult, Transport, UnknownPeer};
 
 use crate::office::{
     CARRIER, CARRIER_2, DESK, DESK_PHONE, DIRECT, GATEWAY, NARROW, NIGHT, SALES, SOFT_PHONE, THIN,
@@ -148,6 +148,13 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
 fn play(seed: u64, calls: u64, crashes: bool) -> World {
     let mut dice = Rng::new(seed);
     let mut office = provisioning();
+    let by_tcp = dice.chance(40);
+    if by_tcp {
+        let peers = office.trunks.iter_mut().filter(|trunk| trunk.id == "carrier");
+        for peer in peers.flat_map(|trunk| &mut trunk.peers) {
+            peer.transport = Some(Transport::Tcp);
+        }
+    }
     // The carrier may transfer; the gateway may not.
     office.trunks[1].dialog.transfer = true;
     for trunk in &mut office.trunks {
@@ -155,6 +162,12 @@ fn play(seed: u64, calls: u64, crashes: bool) -> World {
     }
     let mut world = World::new(seed, &office, UnknownPeer::Drop);
     places(&mut world);
+    if by_tcp {
+        world.streams.resets = dice.below(6);
+        for place in [CARRIER, CARRIER_2] {
+            world.streams.connect(place);
+        }
+    }
     world.weather = Weather {
         loss: dice.below(12),
         twice: dice.below(8),

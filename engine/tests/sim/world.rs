@@ -10,13 +10,15 @@ use tensou_engine::media::MediaEvent;
 use tensou_engine::route::{Provisioning, Snapshot};
 use tensou_engine::{
     CallId, Cdr, Engine, EngineConfig, Event, Flow, Input, Limits, Listener, ListenerId,
-    MediaConfig, Now, OperatorCommand, Output, Timestamp, Transport, UnknownPeer, WallTime,
+    MediaConfig, Now, OperatorCommand, Output, Question, ResolveId, Timestamp, Transport,
+    UnknownPeer, WallTime,
 };
 
 use crate::check::{self, Check, End};
 use crate::office::ENGINE;
 use crate::relay::Relay;
 use crate::rng::Rng;
+use crate::streams::{Streams, TRIP};
 use crate::text::Msg;
 use crate::ua::{Alarm, Out, Ua};
 
@@ -37,6 +39,8 @@ enum What {
     ToUa { to: String, bytes: Vec<u8> },
     Wake { place: String, alarm: Alarm },
     Media(MediaEvent),
+    Reset { place: String },
+    Gone { flow: Flow },
 }
 
 struct Due {
@@ -89,6 +93,9 @@ pub(crate) struct World {
     pub(crate) deaths: u64,
     /// The outputs of a recovery are being carried out.
     resuming: bool,
+    pub(crate) streams: Streams,
+    /// Names that the engine wants to be looked up.
+    pub(crate) questions: Vec<(ResolveId, Question)>,
     /// A sum over everything that the engine has said, byte for byte.
     pub(crate) story: u64,
     checks: Vec<Box<dyn Check>>,
@@ -101,12 +108,8 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
         node: "sim".to_owned(),
         shard: 3,
         seed,
-        listeners: vec![Listener {
-            transport: Transport::Udp,
-            address: ENGINE.parse().unwrap(),
-            advertise_host: "192.0.2.10".to_owned(),
-            advertise_port: 5060,
-        }],
+        listeners: [Transport::Udp, Transport::Tcp].map(listener).into(),
+        not_sip: vec!["198.51.100.80:8080".parse().unwrap()],
         domain: "pbx.example".to_owned(),
         media: MediaConfig {
             address: "192.0.2.10".parse().unwrap(),
@@ -118,6 +121,15 @@ pub(crate) fn engine_config(seed: u64, unknown_peer: UnknownPeer) -> EngineConfi
         contacts: tensou_engine::ContactLimit::default(),
         limits: tensou_engine::Limits::default(),
         journal: true,
+    }
+}
+
+fn listener(transport: Transport) -> Listener {
+    Listener {
+        transport,
+        address: ENGINE.parse().unwrap(),
+        advertise_host: "192.0.2.10".to_owned(),
+        advertise_port: 5060,
     }
 }
 
@@ -142,6 +154,8 @@ impl World {
             inbox: Vec::new(),
             cdrs: Vec::new(),
             events: Vec::new(),
+            streams: Streams::default(),
+            questions: Vec::new(),
             story: 0,
             checks: check::all(),
             queue: BinaryHeap::new(),
@@ -187,7 +201,35 @@ impl World {
 
     /// Sends to the engine from any address.
     pub(crate) fn sends(&mut self, from: &str, bytes: Vec<u8>) {
-        self.post(bytes, |bytes| What::ToEngine { from: from.to_owned(), bytes });
+        let what = |bytes| What::ToEngine { from: from.to_owned(), bytes };
+        if self.streams.flow(from).is_some() {
+            self.stream(from, what(bytes));
+        } else {
+            self.post(bytes, what);
+        }
+    }
+
+    /// Gives a message to a connection, which may break by it.
+    fn stream(&mut self, place: &str, what: What) {
+        if self.rng.chance(self.streams.resets) {
+            self.later(TRIP, What::Reset { place: place.to_owned() });
+        } else {
+            self.later(TRIP, what);
+        }
+    }
+
+    /// The connection of a place breaks; the next message makes another.
+    pub(crate) fn resets(&mut self, place: &str) {
+        let Some(flow) = self.streams.flow(place) else { return };
+        self.streams.connect(place);
+        self.engine_takes(Input::Closed { flow });
+    }
+
+    /// The connection of a place breaks, and no other can be made.
+    pub(crate) fn breaks(&mut self, place: &str) {
+        let Some(flow) = self.streams.flow(place) else { return };
+        self.streams.forget(place);
+        self.engine_takes(Input::Closed { flow });
     }
 
     /// Lets somebody act now.
@@ -298,6 +340,16 @@ impl World {
                     check.engine_sent(self.now, flow.remote, &msg);
                 }
                 let to = flow.remote.to_string();
+                if flow.is_reliable() {
+                    let stands = self.streams.flow(&to);
+                    let known = stands.is_some_and(|it| it == flow || Streams::way(it) == flow);
+                    if known {
+                        self.stream(&to.clone(), What::ToUa { to, bytes: bytes.to_vec() });
+                    } else {
+                        self.later(TRIP, What::Gone { flow });
+                    }
+                    return;
+                }
                 self.post(bytes.to_vec(), |bytes| What::ToUa { to: to.clone(), bytes });
             }
             Output::Cdr(cdr) => {
@@ -307,7 +359,7 @@ impl World {
                 self.undelivered = rest;
             }
             Output::Journal(record) => self.journals(&record),
-            Output::Rewritten => {}
+            Output::Rewritten | Output::Expect { .. } => {}
             Output::Media(command) => {
                 for check in &mut self.checks {
                     check.media(self.now, command);
@@ -325,7 +377,7 @@ impl World {
                 }
                 self.events.push(event);
             }
-            Output::Resolve { .. } => {}
+            Output::Resolve { query, question } => self.questions.push((query, question)),
         }
     }
 
@@ -356,12 +408,13 @@ impl World {
     fn happens(&mut self, what: What) {
         match what {
             What::ToEngine { from, bytes } => {
-                let flow = Flow {
+                let datagram = Flow {
                     listener: ListenerId(0),
                     transport: Transport::Udp,
                     remote: from.parse().unwrap(),
                     connection: 0,
                 };
+                let flow = self.streams.flow(&from).unwrap_or(datagram);
                 self.engine_takes(Input::Datagram { flow, bytes: &bytes });
             }
             What::ToUa { to, bytes } => {
@@ -376,6 +429,8 @@ impl World {
                 self.at(&place, |ua, out| ua.wakes(&alarm, out));
             }
             What::Media(event) => self.media(event),
+            What::Reset { place } => self.resets(&place),
+            What::Gone { flow } => self.engine_takes(Input::Unreachable { flow }),
         }
     }
 

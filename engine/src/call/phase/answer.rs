@@ -285,7 +285,7 @@ impl Call {
         }
         match &state.last_ack {
             Some((seq, bytes)) if *seq == cseq.number => {
-                let (flow, bytes) = (state.dialog.next_hop(), bytes.clone());
+                let (flow, bytes) = (core.next_hop(&state.dialog), bytes.clone());
                 core.io.retransmit(flow, bytes);
             }
             _ => {
@@ -347,7 +347,7 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
         target: "".into(),
         routes: Vec::new(),
         flow,
-        by_flow: core.routing.snapshot.trunk_of_source(flow.remote).is_none(),
+        by_flow: core.trunk_of(flow).is_none(),
         style: Style::default(),
     };
     dialog.complete(msg);

@@ -38,6 +38,12 @@ impl Call {
             }
             return;
         }
+        // RFC 3261 21.5.4: who says when to come back is left alone until then, or for a while.
+        if status == 503 && msg.first(HeaderId::RetryAfter).is_some() {
+            self.note_dead(core, leg);
+        } else {
+            self.note_alive(core, leg);
+        }
         match status {
             100 => {}
             101..=199 => self.on_ringing(core, leg, status, msg),

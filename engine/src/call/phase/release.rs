@@ -222,6 +222,8 @@ impl Call {
         }
         if self.leg(leg).sent_invite() == Some(client) {
             if matches!(self.leg(leg).state, LegState::Calling | LegState::Cancelling) {
+                self.note_dead(core, leg);
+                self.retry_by_udp(leg);
                 self.on_refused(core, leg, status, None);
             }
         } else {

@@ -67,6 +67,7 @@ impl Call {
             progress: None,
             held: Vec::new(),
             given: None,
+            ways: Vec::new(),
             resolving: Vec::new(),
             launches: Vec::new(),
         };

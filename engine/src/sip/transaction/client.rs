@@ -1,15 +1,21 @@
 //! The client side: our requests, and the peers' answers to them.
 
+use std::sync::Arc;
+
 use crate::input::Flow;
 use crate::io::Io;
 use crate::sip::syntax::{HeaderId, Message, Method, Start, compact_names};
 use crate::sip::token::Branch;
+use crate::sip::transport::LARGEST_DATAGRAM;
 use crate::timer::TimerKey;
 
 use super::layer::{
     Cancel, CancelReason, Client, ClientHandle, ClientMachine, Owner, Timers, Transactions,
 };
 use super::{Effect, Failure, Timer, invite_client, non_invite_client};
+
+/// Connections that one request may lose: a peer that resets each one would have it for ever.
+const MOST_MOVES: u8 = 8;
 
 impl Transactions {
     /// Begins a client transaction: `write` gets the branch and writes the request.
@@ -21,14 +27,48 @@ impl Transactions {
         owner: Option<Owner>,
         write: impl FnOnce(&mut Vec<u8>, Branch),
     ) -> ClientHandle {
+        let (handle, branch) = self.reserve(io, flow, invite, owner);
+        let bytes = io.compose(|out| write(out, branch));
+        self.launch(io, handle, bytes);
+        handle
+    }
+
+    /// Begins an INVITE that goes by `large` if it would be too large for a datagram (RFC 3261
+    /// 18.1.1): `write` gets the way, for Via must name it. Returns the way taken.
+    pub(crate) fn invite(
+        &mut self,
+        io: &mut Io,
+        (flow, large): (Flow, Option<Flow>),
+        owner: Option<Owner>,
+        write: impl Fn(&mut Vec<u8>, Branch, Flow),
+    ) -> (ClientHandle, Flow) {
+        let (handle, branch) = self.reserve(io, flow, true, owner);
+        let mut taken = flow;
+        let mut bytes = io.compose(|out| write(out, branch, flow));
+        if let Some(large) = large.filter(|_| bytes.len() > LARGEST_DATAGRAM) {
+            taken = large;
+            bytes = io.compose(|out| write(out, branch, large));
+            if let Some(client) = self.clients.get_mut(handle) {
+                client.flow = large;
+            }
+        }
+        self.launch(io, handle, bytes);
+        (handle, taken)
+    }
+
+    /// A place for a transaction, so that its branch is known before its request is written.
+    fn reserve(
+        &mut self,
+        io: &mut Io,
+        flow: Flow,
+        invite: bool,
+        owner: Option<Owner>,
+    ) -> (ClientHandle, Branch) {
         let random = io.rng.next_u64();
-        let reliable = flow.is_reliable();
-        let (machine, effects) = if invite {
-            let start = invite_client::start(reliable);
-            (ClientMachine::Invite(start.state), start.effects)
+        let machine = if invite {
+            ClientMachine::Invite(invite_client::start(flow.is_reliable()).state)
         } else {
-            let start = non_invite_client::start(reliable);
-            (ClientMachine::NonInvite(start.state), start.effects)
+            ClientMachine::NonInvite(non_invite_client::start(flow.is_reliable()).state)
         };
         let handle = self.clients.insert(Client {
             machine,
@@ -39,14 +79,34 @@ impl Transactions {
             ack: None,
             timers: Timers::default(),
             cancel: Cancel::No,
+            moves: 0,
         });
-        let branch = Branch { shard: self.shard, transaction: handle.to_bits(), random };
-        let bytes = io.compose(|out| write(out, branch));
-        if let Some(client) = self.clients.get_mut(handle) {
-            client.request = Some(bytes);
-        }
+        (handle, Branch { shard: self.shard, transaction: handle.to_bits(), random })
+    }
+
+    fn launch(&mut self, io: &mut Io, handle: ClientHandle, bytes: Arc<[u8]>) {
+        let Some(client) = self.clients.get_mut(handle) else { return };
+        client.request = Some(bytes);
+        let reliable = client.flow.is_reliable();
+        let effects = match client.machine {
+            ClientMachine::Invite(_) => {
+                let start = invite_client::start(reliable);
+                client.machine = ClientMachine::Invite(start.state);
+                start.effects
+            }
+            ClientMachine::NonInvite(_) => {
+                let start = non_invite_client::start(reliable);
+                client.machine = ClientMachine::NonInvite(start.state);
+                start.effects
+            }
+        };
         self.carry_out_client(io, handle, effects.iter(), false);
-        handle
+    }
+
+    /// An INVITE that nothing was answered to yet.
+    pub(crate) fn is_unheard(&self, at: ClientHandle) -> bool {
+        let machine = self.clients.get(at).map(|client| client.machine);
+        matches!(machine, Some(ClientMachine::Invite(invite_client::State::Calling { .. })))
     }
 
     /// Cancels an INVITE, now or when its first provisional answer comes (RFC 3261 9.1).
@@ -100,6 +160,7 @@ impl Transactions {
             ack: None,
             timers: Timers::default(),
             cancel: Cancel::No,
+            moves: 0,
         });
         if let Some(client) = self.clients.get_mut(at) {
             client.cancel = Cancel::Sent(cancel);
@@ -204,13 +265,55 @@ impl Transactions {
         }
     }
 
+    /// The connection of `flow` is gone, for what went by it and what named no connection to its
+    /// peer. What waits for an answer is sent again by a new connection, as the same to who has
+    /// had it; when that cannot be made, it has failed. Answers to the peer's requests find
+    /// another way.
+    pub(crate) fn closed(&mut self, io: &mut Io, flow: Flow) -> Vec<(Owner, ClientHandle)> {
+        let way = Flow { connection: 0, ..flow };
+        self.reconnect_servers(flow);
+        let hit: Vec<ClientHandle> = (self.clients.iter())
+            .filter(|(_, client)| client.flow == flow || client.flow == way)
+            .map(|(at, _)| at)
+            .collect();
+        let mut failed = Vec::new();
+        for at in hit {
+            let Some(client) = self.clients.get_mut(at) else { continue };
+            let waits = matches!(
+                client.machine,
+                ClientMachine::Invite(invite_client::State::Calling { .. })
+                    | ClientMachine::NonInvite(
+                        non_invite_client::State::Trying { .. }
+                            | non_invite_client::State::Proceeding,
+                    )
+            );
+            let Some(request) = client.request.clone().filter(|_| waits) else { continue };
+            if client.moves >= MOST_MOVES {
+                failed.push(at);
+                continue;
+            }
+            client.moves += 1;
+            client.flow = way;
+            io.retransmit(way, request);
+        }
+        self.transport_failed(io, failed)
+    }
+
     /// A way to a peer is broken: transactions that wait on it fail at once.
     pub(crate) fn unreachable(&mut self, io: &mut Io, flow: Flow) -> Vec<(Owner, ClientHandle)> {
+        self.server_unreachable(io, flow);
         let hit: Vec<ClientHandle> = (self.clients.iter())
             .filter(|(_, client)| client.flow == flow && client.request.is_some())
             .map(|(at, _)| at)
             .collect();
-        self.server_unreachable(io, flow);
+        self.transport_failed(io, hit)
+    }
+
+    fn transport_failed(
+        &mut self,
+        io: &mut Io,
+        hit: Vec<ClientHandle>,
+    ) -> Vec<(Owner, ClientHandle)> {
         let mut told = Vec::new();
         for at in hit {
             let report = self.owner(at);

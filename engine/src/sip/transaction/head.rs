@@ -8,9 +8,6 @@ use crate::input::Flow;
 use crate::journal::image;
 use crate::sip::syntax::{HeaderId, Message, ParseError, Via, reason_phrase};
 
-/// RFC 3261 18.2.2: the port of a Via that names none.
-const DEFAULT_PORT: u16 = 5060;
-
 /// Via, From, To, Call-ID and CSeq of a request, as response lines, and where answers go.
 #[derive(Clone, Debug)]
 pub(crate) struct ResponseHead {
@@ -22,6 +19,8 @@ pub(crate) struct ResponseHead {
     has_tag: bool,
     /// RFC 3261 18.2.2 and RFC 3581 4.
     pub(crate) flow: Flow,
+    /// Where a new connection for answers goes when that of the request is gone.
+    pub(crate) sent_by_port: u16,
 }
 
 impl ResponseHead {
@@ -38,10 +37,11 @@ impl ResponseHead {
             write_line("Via", header.value, &mut lines);
         }
         let mut reply = flow;
-        reply.remote = match via.rport {
-            Some(_) => source,
-            None => SocketAddr::new(source.ip(), via.port.unwrap_or(DEFAULT_PORT)),
-        };
+        let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
+        // RFC 3261 18.2.2: over a stream the answer goes back by the connection.
+        if !flow.is_reliable() && via.rport.is_none() {
+            reply.remote = SocketAddr::new(source.ip(), sent_by_port);
+        }
         let copy = |id: HeaderId, lines: &mut Vec<u8>| {
             if let Some(value) = msg.first(id) {
                 write_line(id.name(), value, lines);
@@ -56,7 +56,13 @@ impl ResponseHead {
         copy(HeaderId::To, &mut lines);
         lines.truncate(lines.len().saturating_sub(2));
         let has_tag = msg.to().ok().and_then(|to| to.tag()).is_some();
-        Ok(ResponseHead { to_end: lines.len(), lines: lines.into(), has_tag, flow: reply })
+        Ok(ResponseHead {
+            to_end: lines.len(),
+            lines: lines.into(),
+            has_tag,
+            flow: reply,
+            sent_by_port,
+        })
     }
 
     /// A whole 100.
@@ -103,7 +109,7 @@ pub(crate) fn status_line(status: u16, phrase: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-image!(struct ResponseHead { lines, to_end, has_tag, flow });
+image!(struct ResponseHead { lines, to_end, has_tag, flow } later { sent_by_port });
 
 /// RFC 3261 18.2.1 and RFC 3581 4: the top Via says where the request really came from.
 fn write_top_via(value: &[u8], via: &Via<'_>, source: SocketAddr, out: &mut Vec<u8>) {

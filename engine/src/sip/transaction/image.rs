@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::input::Flow;
 use crate::journal::{Image, Pen, Reader, image};
 use crate::sip::transaction::invite_client::State as InviteClient;
 use crate::sip::transaction::invite_server::State as InviteServer;
@@ -49,7 +50,7 @@ fn get_large<T: Image>(from: &mut Reader<'_>) -> Option<Option<T>> {
 
 impl Image for Client {
     fn write(&self, pen: &mut Pen<'_>) {
-        let Client { machine, flow, random, owner, request, ack, timers, cancel } = self;
+        let Client { machine, flow, random, owner, request, ack, timers, cancel, moves: _ } = self;
         let lean = std::mem::take(&mut pen.lean);
         pen.put(machine);
         pen.put(flow);
@@ -71,13 +72,25 @@ impl Image for Client {
             ack: from.get()?,
             timers: from.get()?,
             cancel: from.get()?,
+            moves: 0,
         })
     }
 }
 
 impl Image for Server {
     fn write(&self, pen: &mut Pen<'_>) {
-        let Server { machine, key, origin, head, flow, last, timers, owner, watched: _ } = self;
+        let Server {
+            machine,
+            key,
+            origin,
+            head,
+            flow,
+            sent_by_port,
+            last,
+            timers,
+            owner,
+            watched: _,
+        } = self;
         let lean = std::mem::take(&mut pen.lean);
         pen.put(machine);
         pen.put(key);
@@ -88,16 +101,32 @@ impl Image for Server {
         pen.put(&last.as_ref().filter(|_| head.is_none()).cloned());
         pen.put(timers);
         pen.put(owner);
+        pen.put(sent_by_port);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let (machine, key, origin) = (from.get()?, from.get()?, from.get()?);
         let head: Option<Box<ResponseHead>> = get_large(from)?;
-        let (flow, last): (_, Option<Arc<[u8]>>) = (from.get()?, from.get()?);
+        let (mut flow, last): (Flow, Option<Arc<[u8]>>) = (from.get()?, from.get()?);
         // A request that comes again is told that it is being worked on.
         let last = last.or_else(|| head.as_ref().map(|head| head.trying()));
-        let (timers, owner) = (from.get()?, from.get()?);
-        Some(Server { machine, key, origin, head, flow, last, timers, owner, watched: false })
+        let (timers, owner, sent_by_port) = (from.get()?, from.get()?, from.get()?);
+        if flow.is_reliable() {
+            // Its connection ended with the process (RFC 3261 18.2.2).
+            flow.remote.set_port(sent_by_port);
+        }
+        Some(Server {
+            machine,
+            key,
+            origin,
+            head,
+            flow,
+            sent_by_port,
+            last,
+            timers,
+            owner,
+            watched: false,
+        })
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Client {
     pub(super) ack: Option<Arc<[u8]>>,
     pub(super) timers: Timers,
     pub(super) cancel: Cancel,
+    /// Connections that it was lost with.
+    pub(super) moves: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +98,8 @@ pub(crate) struct Server {
     /// The last answer, while it may be resent.
     pub(super) last: Option<Arc<[u8]>>,
     pub(super) timers: Timers,
+    /// Where answers go when the connection of the request is gone.
+    pub(super) sent_by_port: u16,
     /// The call it belongs to, for CANCEL.
     pub(super) owner: Option<Owner>,
     /// Its call is over, and somebody wants to know when it is over too.

@@ -1,5 +1,6 @@
 //! The server side: requests of peers, and our answers to them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::input::Flow;
@@ -66,6 +67,7 @@ impl Transactions {
             key,
             origin,
             flow: head.flow,
+            sent_by_port: head.sent_by_port,
             head: Some(Box::new(head)),
             last: None,
             timers: Timers::default(),
@@ -158,6 +160,21 @@ impl Transactions {
     pub(crate) fn resend(&self, io: &mut Io, handle: ServerHandle, bytes: &Arc<[u8]>) {
         if let Some(server) = self.servers.get(handle) {
             io.retransmit(server.flow, bytes.clone());
+        }
+    }
+
+    /// The connection of `flow` is gone: answers open a new one to where the request was sent by
+    /// (RFC 3261 18.2.2).
+    pub(super) fn reconnect_servers(&mut self, flow: Flow) {
+        let handles: Vec<ServerHandle> = (self.servers.iter())
+            .filter(|(_, server)| server.flow == flow)
+            .map(|(at, _)| at)
+            .collect();
+        for at in handles {
+            if let Some(server) = self.servers.get_mut(at) {
+                let remote = SocketAddr::new(flow.remote.ip(), server.sent_by_port);
+                server.flow = Flow { remote, connection: 0, ..flow };
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod release;
 mod renewal;
 mod ringing;
 mod security;
+mod streams;
 mod terms;
 mod transfer;
 mod trunks;

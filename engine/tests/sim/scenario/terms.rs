@@ -318,7 +318,8 @@ fn a_destination_has_its_way_with_identity_headers() {
 #[test]
 fn each_member_that_rings_later_is_told_why() {
     let mut sim = Sim::new();
-    let call = sim.call(NIGHT).rings(&["sato"]).refused_by("sato", 486).waits(secs(3));
+    let call =
+        sim.call(NIGHT).rings(&["sato"]).refused_by("sato", 486).waits(secs(3)).rings(&["suzuki"]);
     let reason = |sim: &Sim, who| sim.leg(who).invite.header("Diversion").to_owned();
     assert!(reason(call.sim, "sato").contains("reason=unconditional"));
     assert!(reason(call.sim, "suzuki").contains("reason=user-busy"));

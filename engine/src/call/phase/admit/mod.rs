@@ -99,6 +99,7 @@ impl Begin<'_, '_> {
             progress: None,
             held: Vec::new(),
             given: None,
+            ways: Vec::new(),
             resolving: Vec::new(),
             launches: Vec::new(),
         };

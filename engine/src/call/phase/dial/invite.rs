@@ -23,7 +23,7 @@ use crate::sip::token::Tag;
 use crate::timer::CallTimer;
 use crate::usage::Channel;
 
-use super::Admitted;
+use super::{Admitted, Hop};
 
 /// Everything one leg is dialled with.
 pub(super) struct Route {
@@ -34,6 +34,9 @@ pub(super) struct Route {
     /// The path that a phone registered with (RFC 3327 5.3).
     pub(super) routes: Vec<Box<str>>,
     pub(super) flow: Flow,
+    /// The way to take instead if it becomes too large for a datagram.
+    pub(super) large: Option<Flow>,
+    pub(super) hop: Option<Hop>,
     pub(super) by_flow: bool,
     pub(super) trunk: Option<TrunkIx>,
     pub(super) channel: Option<Channel>,
@@ -66,7 +69,7 @@ impl Call {
         core: &mut Core,
         route: Route,
         _: &Admitted,
-    ) -> Result<(), Cause> {
+    ) -> Result<u16, Cause> {
         let offer = match self.offer_for(route.trunk) {
             Ok(offer) if self.legs.len() < MAX_LEGS => offer,
             refused => {
@@ -94,11 +97,12 @@ impl Call {
         let passed = &dialling.passed;
         let abilities = abilities(&kept, offer.is_some());
         let (transactions, io, faces) = core.writer();
-        let client = transactions.request(io, route.flow, true, Some(owner), |out, branch| {
+        let ways = (route.flow, route.large);
+        let (client, sent_by) = transactions.invite(io, ways, Some(owner), |out, branch, flow| {
             for part in ["INVITE ", &route.uri, " SIP/2.0\r\n"] {
                 out.extend_from_slice(part.as_bytes());
             }
-            faces.via(route.flow, branch, out);
+            faces.via(flow, branch, out);
             let mut lines = |parts: &[&[u8]]| {
                 for part in parts {
                     out.extend_from_slice(part);
@@ -137,6 +141,8 @@ impl Call {
         }
         leg.channel = route.channel;
         leg.place = route.place;
+        leg.sent_by = Some(sent_by);
+        leg.hop = route.hop;
         leg.timer = Some(core.io.arm(route.ring, self.timer(CallTimer::RingOver { leg: number })));
         let trunk_out = route.trunk.map(|at| routing.snapshot.trunk(at).key.clone());
         core.io.event(Event::LegDialled {
@@ -160,7 +166,7 @@ impl Call {
             media: None,
         }));
         self.legs.push(leg);
-        Ok(())
+        Ok(number)
     }
 
     /// The caller's offer as this trunk gets it; none for a late one.

@@ -3,6 +3,9 @@
 mod again;
 mod invite;
 mod way;
+mod ways;
+
+pub(in crate::call) use ways::{Hop, Ways};
 
 use crate::call::leg::Place;
 use crate::call::{Call, LegState};

@@ -1,0 +1,288 @@
+//! The task that knows all connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tensou_engine::{Flow, ListenerId, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::connection::{Connection, Inbox};
+use super::limits::{CONNECT_PATIENCE, Census, HANDSHAKE_PATIENCE, MOST_WAITING};
+use super::{FromStream, StreamParts, StreamSocket, ToStream};
+use crate::tls::{SipIdentity, names_of};
+
+/// Accepted connections that wait to be counted.
+const ACCEPTED: usize = 64;
+/// Pause after a failed `accept`: the process has no descriptor left, and will not sooner.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Addresses whose TLS names are remembered; a site has a dozen.
+const MOST_NAMES: usize = 1_024;
+
+/// A connection that somebody made to us.
+struct Accepted {
+    stream: TcpStream,
+    remote: SocketAddr,
+    listener: ListenerId,
+    transport: Transport,
+}
+
+/// A connection as the switchboard knows it.
+struct Entry {
+    flow: Flow,
+    /// We made it; the way that requests without a connection took to it.
+    ours: bool,
+    outgoing: mpsc::Sender<Arc<[u8]>>,
+}
+
+/// See the module.
+pub(crate) struct Switchboard {
+    parts: StreamParts,
+    inbox: Inbox,
+    census: Census,
+    connections: HashMap<u32, Entry>,
+    /// Connections of ours, by the way they lead.
+    by_way: HashMap<(Transport, SocketAddr), u32>,
+    names: HashMap<SocketAddr, Arc<str>>,
+    /// Each ends with its number, and whether the connection ever stood.
+    tasks: JoinSet<(u32, bool)>,
+    last: u32,
+}
+
+impl Switchboard {
+    pub(crate) fn new(parts: StreamParts) -> Switchboard {
+        let inbox = Inbox { queue: parts.queues.inward.clone(), engine: parts.engine.clone() };
+        Switchboard {
+            parts,
+            inbox,
+            census: Census::default(),
+            connections: HashMap::new(),
+            by_way: HashMap::new(),
+            names: HashMap::new(),
+            tasks: JoinSet::new(),
+            last: 0,
+        }
+    }
+
+    /// Serves until the engine is gone.
+    pub(crate) async fn run(mut self) {
+        let (accepted, mut waiting) = mpsc::channel(ACCEPTED);
+        let mut acceptors = JoinSet::new();
+        for socket in std::mem::take(&mut self.parts.sockets) {
+            acceptors.spawn(accept(socket, accepted.clone()));
+        }
+        drop(accepted);
+        loop {
+            tokio::select! {
+                order = self.parts.queues.outward.recv() => match order {
+                    Some(ToStream::Send { flow, bytes }) => self.send(flow, bytes).await,
+                    Some(ToStream::Expect { remote, name }) => self.expect(remote, name),
+                    None => return,
+                },
+                Some(accepted) = waiting.recv() => self.take(accepted),
+                Some(ended) = self.tasks.join_next() => {
+                    // A task that panicked has told nobody its number: a bug that is logged by
+                    // the panic itself.
+                    if let Ok((number, stood)) = ended {
+                        self.ended(number, stood).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn expect(&mut self, remote: SocketAddr, name: Arc<str>) {
+        if self.names.len() >= MOST_NAMES && !self.names.contains_key(&remote) {
+            self.names.clear();
+        }
+        self.names.insert(remote, name);
+    }
+
+    async fn send(&mut self, flow: Flow, bytes: Arc<[u8]>) {
+        let number = match flow.connection {
+            0 => match self.by_way.get(&(flow.transport, flow.remote)) {
+                Some(number) => Some(*number),
+                None => self.connect(flow),
+            },
+            number => Some(number),
+        };
+        let entry = number.and_then(|number| self.connections.get(&number));
+        // A peer whose queue is full does not read; its connection ends by the write's patience.
+        let sent = entry.is_some_and(|entry| entry.outgoing.try_send(bytes).is_ok());
+        if !sent {
+            self.inbox.tell(FromStream::Unreachable { flow }).await;
+        }
+    }
+
+    /// Begins a connection to where `flow` leads.
+    fn connect(&mut self, flow: Flow) -> Option<u32> {
+        let tls = match flow.transport {
+            Transport::Udp => return None,
+            Transport::Tcp => None,
+            Transport::Tls => {
+                let identity = self.parts.identity.as_ref()?;
+                let connector = TlsConnector::from(Arc::clone(&identity.configs().client));
+                Some((connector, self.server_name(flow.remote)?))
+            }
+        };
+        let (flow, outgoing) = self.enter(flow, true)?;
+        self.by_way.insert((flow.transport, flow.remote), flow.connection);
+        let inbox = self.inbox.clone();
+        let class = self.parts.traffic_class;
+        self.tasks.spawn(async move {
+            let mut stood = false;
+            let served = async {
+                let stream = connect(flow.remote, class).await?;
+                match tls {
+                    None => {
+                        stood = true;
+                        serve(stream, flow, true, outgoing, inbox).await
+                    }
+                    Some((connector, name)) => {
+                        let shaken =
+                            timeout(HANDSHAKE_PATIENCE, connector.connect(name, stream)).await??;
+                        let shown = shaken.get_ref().1.peer_certificates();
+                        let names = shown.and_then(|chain| chain.first()).map(names_of);
+                        identify(&inbox, flow, names).await;
+                        stood = true;
+                        serve(shaken, flow, true, outgoing, inbox).await
+                    }
+                }
+            };
+            report(flow, served.await);
+            (flow.connection, stood)
+        });
+        Some(flow.connection)
+    }
+
+    fn server_name(&self, remote: SocketAddr) -> Option<ServerName<'static>> {
+        let named = self.names.get(&remote);
+        let named = named.and_then(|name| ServerName::try_from(name.to_string()).ok());
+        Some(named.unwrap_or_else(|| ServerName::from(remote.ip().to_canonical())))
+    }
+
+    /// Serves a connection that a peer has made, unless it has too many.
+    fn take(&mut self, accepted: Accepted) {
+        let Accepted { stream, remote, listener, transport } = accepted;
+        let acceptor = match (transport, &self.parts.identity) {
+            (Transport::Tls, Some(identity)) => Some(acceptor(identity)),
+            (Transport::Tls, None) => return,
+            (Transport::Tcp | Transport::Udp, _) => None,
+        };
+        let Some((flow, outgoing)) =
+            self.enter(Flow { listener, transport, remote, connection: 0 }, false)
+        else {
+            tracing::warn!(%remote, "too many connections");
+            return;
+        };
+        let inbox = self.inbox.clone();
+        self.tasks.spawn(async move {
+            let served = async {
+                let Some(acceptor) = acceptor else {
+                    return serve(stream, flow, false, outgoing, inbox).await;
+                };
+                let shaken = timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)).await??;
+                let shown = shaken.get_ref().1.peer_certificates();
+                let names = shown.and_then(|chain| chain.first()).map(names_of);
+                identify(&inbox, flow, names).await;
+                serve(shaken, flow, false, outgoing, inbox).await
+            };
+            report(flow, served.await);
+            (flow.connection, true)
+        });
+    }
+
+    /// Gives a connection its number and place.
+    fn enter(&mut self, flow: Flow, ours: bool) -> Option<(Flow, mpsc::Receiver<Arc<[u8]>>)> {
+        if !self.census.enter(flow.remote.ip()) {
+            return None;
+        }
+        // Numbers come again after four thousand million connections; one that still stands is
+        // passed over.
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if self.last != 0 && !self.connections.contains_key(&self.last) {
+                break;
+            }
+        }
+        let (sender, outgoing) = mpsc::channel(MOST_WAITING);
+        let flow = Flow { connection: self.last, ..flow };
+        self.connections.insert(self.last, Entry { flow, ours, outgoing: sender });
+        Some((flow, outgoing))
+    }
+
+    async fn ended(&mut self, number: u32, stood: bool) {
+        let Some(Entry { flow, ours, .. }) = self.connections.remove(&number) else { return };
+        self.census.leave(flow.remote.ip());
+        if ours {
+            self.by_way.remove(&(flow.transport, flow.remote));
+        }
+        let what = match stood {
+            true => FromStream::Closed { flow },
+            false => FromStream::Unreachable { flow: Flow { connection: 0, ..flow } },
+        };
+        self.inbox.tell(what).await;
+    }
+}
+
+fn acceptor(identity: &SipIdentity) -> TlsAcceptor {
+    TlsAcceptor::from(Arc::clone(&identity.configs().server))
+}
+
+async fn accept(socket: StreamSocket, accepted: mpsc::Sender<Accepted>) {
+    let StreamSocket { listener, transport, socket } = socket;
+    loop {
+        match TcpListener::accept(&socket).await {
+            Ok((stream, remote)) => {
+                // A message is written at once; waiting for more gains nothing.
+                let _unset = stream.set_nodelay(true);
+                let accepted = accepted.send(Accepted { stream, remote, listener, transport });
+                if accepted.await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connect(remote: SocketAddr, traffic_class: u8) -> io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    crate::sys::mark(&socket, remote.ip(), traffic_class)?;
+    let stream = timeout(CONNECT_PATIENCE, socket.connect(remote)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn identify(inbox: &Inbox, flow: Flow, names: Option<Vec<Box<str>>>) {
+    if let Some(names) = names.filter(|names| !names.is_empty()) {
+        inbox.tell(FromStream::Identified { flow, names }).await;
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    flow: Flow,
+    ours: bool,
+    outgoing: mpsc::Receiver<Arc<[u8]>>,
+    inbox: Inbox,
+) -> io::Result<()> {
+    Connection { stream, flow, ours, outgoing, inbox }.serve().await
+}
+
+fn report(flow: Flow, served: io::Result<()>) {
+    if let Err(error) = served {
+        tracing::debug!(remote = %flow.remote, transport = ?flow.transport, %error, "connection");
+    }
+}
