@@ -36,7 +36,7 @@ pub(crate) fn locked(bench: &Bench) -> Result<Outcome> {
     crowd.wait_until(Duration::from_secs(1));
     let mut lock = lock(&bench.dir.join("node-0/tensou.db").display().to_string())?;
     std::thread::sleep(Duration::from_secs(held));
-    outcome.figure("records waiting at the end of the lock", node.metric("tensou_cdr_backlog")?);
+    outcome.figure("records waiting at the end of the lock", node.metric("tensou_cdr_waiting")?);
     // The end of its input ends the lock.
     drop(lock.stdin.take());
     lock.wait()?;
@@ -76,7 +76,7 @@ pub(crate) fn stopped(bench: &Bench) -> Result<Outcome> {
     crowd.wait_until(Duration::from_secs(2));
     postgres.stop()?;
     std::thread::sleep(Duration::from_secs(gone));
-    outcome.figure("records waiting before it came back", node.metric("tensou_cdr_backlog")?);
+    outcome.figure("records waiting before it came back", node.metric("tensou_cdr_waiting")?);
     postgres.resume()?;
     let gathering = crowd.finish(length + GRACE)?;
     conclude(&mut outcome, &node, &gathering, &watch.stop()?, Leniency::default())?;

@@ -44,7 +44,7 @@ fn a_change_by_another_process_acts_within_a_second() {
     assert_eq!(revision("active_revision"), revision("revision"));
     assert_eq!(server.get("/readyz", "").0, 200);
     let (_, metrics) = server.get("/metrics", "");
-    for name in ["tensou_calls_active 0", "tensou_cdr_backlog 0", "tensou_database_up 1"] {
+    for name in ["tensou_calls_active 0", "tensou_cdr_waiting 0", "tensou_database_up 1"] {
         assert!(metrics.lines().any(|line| line == name), "{name} not in {metrics}");
     }
     server.signal(Signal::SIGTERM);
