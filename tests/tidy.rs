@@ -2,6 +2,8 @@
 //!
 //! Every rule is a function from sources to offences, and has a test of its own that it can fail.
 
+#[path = "tidy/conformance.rs"]
+mod conformance;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
 #[path = "tidy/layers.rs"]
