@@ -84,7 +84,7 @@ impl Call {
     }
 
     fn next_way(&mut self, core: &Core, place: Place) -> Option<Candidate> {
-        let Some(dialling) = self.dialling_mut() else { return None };
+        let dialling = self.dialling_mut()?;
         dialling.ways.iter_mut().find(|one| one.is_of(place))?.next(core)
     }
 
