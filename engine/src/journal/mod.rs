@@ -1,7 +1,7 @@
 //! Images: what of the engine outlives its process, as bytes.
 //!
 //! A call is journalled as an image of itself: whoever reads the latest images has the calls
-//! back. [`Image`] says how a value is written and read. Structs and enums get it by the macro
+//! back. `Image` says how a value is written and read. Structs and enums get it by the macro
 //! `image!`, which names every field, so that a new one cannot be forgotten: it does not compile
 //! before somebody has decided whether the field is kept (`later`) or made anew (`not`).
 //!
