@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 mod drive;
 
 fn bench(criterion: &mut Criterion) {
-    let mut line = drive::Line::new();
+    let mut line = drive::Line::new(false);
     line.warm_up();
     criterion.bench_function("call/forwarded", |bencher| bencher.iter(|| line.call()));
 }

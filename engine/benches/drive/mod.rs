@@ -74,6 +74,8 @@ pub(crate) struct Line {
     calls: u64,
     sent: Vec<(SocketAddr, Arc<[u8]>)>,
     records: u64,
+    /// Bytes of the journal.
+    pub(crate) journalled: usize,
 }
 
 fn header<'a>(text: &'a str, name: &str) -> &'a str {
@@ -95,8 +97,8 @@ fn answer(request: &str, status: &str, body: &str) -> String {
 }
 
 impl Line {
-    /// A line into a node with one DID.
-    pub(crate) fn new() -> Line {
+    /// A line into a node with one DID, whose calls are in a journal or not.
+    pub(crate) fn new(journal: bool) -> Line {
         let config = EngineConfig {
             node: "bench".to_owned(),
             shard: 0,
@@ -118,10 +120,10 @@ impl Line {
             digest: tensou_engine::DigestOffer::Both,
             contacts: tensou_engine::ContactLimit::default(),
             limits: tensou_engine::Limits::default(),
-            journal: false,
+            journal,
         };
         let engine = Engine::new(config, Arc::new(snapshot(1)));
-        Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0 }
+        Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0, journalled: 0 }
     }
 
     fn gives(&mut self, input: Input<'_>) {
@@ -140,7 +142,8 @@ impl Line {
                 }
                 Output::Cdr(_) => self.records += 1,
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
-                Output::Journal(_) | Output::Rewritten | Output::Expect { .. } => {}
+                Output::Journal(record) => self.journalled += record.len(),
+                Output::Rewritten | Output::Expect { .. } => {}
             }
         }
     }
