@@ -161,11 +161,6 @@ impl<'s> Node<'s> {
         Ok(begun.elapsed())
     }
 
-    /// The process, for what is read from /proc.
-    pub(crate) fn pid(&self) -> Result<u32> {
-        Ok(self.child.as_ref().context("no server runs")?.id())
-    }
-
     /// Every record in the database.
     pub(crate) fn records(&self) -> Result<Vec<Record>> {
         let text = self.run(&["cdr", "--format", "json"])?;

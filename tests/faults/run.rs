@@ -6,7 +6,6 @@
 //! so needs root. Exit code 0: everything held; 1: something did not; 3: something is missing.
 
 mod cluster;
-mod cost;
 mod crash;
 mod crowd;
 mod database;
@@ -103,7 +102,6 @@ const EXPERIMENTS: &[Experiment] = &[
     ("reordering", network::reordering),
     ("strangers", strangers::strangers),
     ("rolling-restart", cluster::rolling_restart),
-    ("cost", cost::journal),
 ];
 
 fn main() -> ExitCode {
@@ -129,10 +127,7 @@ fn run(cli: &Cli) -> Result<bool> {
     let server = server.with_context(|| format!("{} (see --server)", cli.server.display()))?;
     let wanted =
         |name: &str| cli.only.is_empty() || cli.only.iter().any(|it| name.contains(it.as_str()));
-    // A cost measured beside other experiments is none.
-    let measurable = |name: &str| name != "cost" || cli.full || !cli.only.is_empty();
-    let chosen: Vec<&Experiment> =
-        EXPERIMENTS.iter().filter(|(name, _)| wanted(name) && measurable(name)).collect();
+    let chosen: Vec<&Experiment> = EXPERIMENTS.iter().filter(|(name, _)| wanted(name)).collect();
     if chosen.is_empty() {
         bail!("no experiment of that name; --list names them");
     }
