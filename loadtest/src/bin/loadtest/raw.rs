@@ -130,12 +130,8 @@ impl Raw<'_> {
             let found = self.last.lines().find_map(|line| line.strip_prefix(name));
             found.map(str::trim).unwrap_or_default().to_owned()
         };
-        // Answers to BYE have no Contact: the last one that was told stays.
-        let told = std::iter::once(&self.last).chain(self.seen.iter().rev()).find_map(|message| {
-            let contact = message.lines().find_map(|line| line.strip_prefix("Contact:"))?;
-            contact.split(['<', '>']).nth(1)
-        });
-        let target = told.unwrap_or_default().to_owned();
+        let contact = header("Contact:");
+        let target = contact.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
         let values = [
             ("[server]", self.server.to_string()),
             ("[here]", self.here.to_string()),
