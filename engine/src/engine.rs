@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) moved: Moved,
     /// Calls that have not been written into the journal again yet.
     pub(crate) rewriting: Vec<CallHandle>,
+    /// Where images are written before they are as long as they get.
+    page: Vec<u8>,
 }
 
 impl Engine {
@@ -55,6 +57,7 @@ impl Engine {
             lingering: std::collections::BTreeMap::new(),
             moved: Moved::new(),
             rewriting: Vec::new(),
+            page: Vec::new(),
         }
     }
 
@@ -253,7 +256,7 @@ impl Engine {
     pub(crate) fn tidy(&mut self, handle: CallHandle) {
         let Some(call) = self.calls.get_mut(handle) else { return };
         if self.core.config.journal {
-            let image = call.save(&self.core);
+            let image = call.save(&self.core, &mut self.page);
             self.core.io.journal.extend(image);
         }
         if !call.is_over() {

@@ -12,7 +12,7 @@ use tensou_engine::Timestamp;
 const BUSY_RATE: u64 = 2_000;
 /// The rest. A call's set-up passes the engine about six times, so this adds a few milliseconds
 /// to it, which no caller hears and no timer of RFC 3261 (T1 = 500 ms) notices.
-const REST: Duration = Duration::from_micros(900);
+const REST: Duration = Duration::from_micros(1_900);
 /// The rate is measured over windows of this length; shorter ones mistake a burst for load.
 const WINDOW: Duration = Duration::from_millis(50);
 

@@ -1,13 +1,12 @@
 //! The messages of a call as they are written: one pass into the scratch buffer.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use crate::core::{ALLOW, Core, Faces, SUPPORTED};
 use crate::input::Flow;
 use crate::io::Io;
 use crate::sip::dialog::Dialog;
-use crate::sip::syntax::{Header, HeaderId, Message, compact_names};
+use crate::sip::syntax::{Header, HeaderId, Message, compact_names, put_number};
 use crate::sip::token::Branch;
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle, Transactions};
 
@@ -44,15 +43,18 @@ pub(crate) fn passed_headers(msg: &Message<'_>, names: &[Box<str>]) -> Box<[u8]>
 
 /// Writes Content-Type, Content-Length, the blank line and the body.
 pub(crate) fn finish(out: &mut Vec<u8>, content: Option<(&str, &[u8])>) {
-    // Writing into a Vec cannot fail, here and below.
-    let _ = match content {
-        Some((kind, body)) => {
-            write!(out, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len())
-        }
-        None => write!(out, "Content-Length: 0\r\n\r\n"),
+    let Some((kind, body)) = content else {
+        return out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     };
-    if let Some((_, body)) = content {
-        out.extend_from_slice(body);
+    parts(out, &["Content-Type: ", kind, "\r\nContent-Length: "]);
+    put_number(out, body.len() as u64);
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body);
+}
+
+fn parts(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -93,21 +95,17 @@ impl InDialog<'_> {
         out: &mut Vec<u8>,
     ) {
         let (uri, routes) = dialog.request_line();
-        for part in [self.method, " ", uri, " SIP/2.0\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        parts(out, &[self.method, " ", uri, " SIP/2.0\r\n"]);
         faces.via(flow, branch, out);
         out.extend_from_slice(b"Max-Forwards: 70\r\nFrom: ");
         out.extend_from_slice(&dialog.local);
         out.extend_from_slice(b"\r\nTo: ");
         out.extend_from_slice(&dialog.remote);
-        let _ = write!(
-            out,
-            "\r\nCall-ID: {}\r\nCSeq: {} {}\r\n",
-            dialog.call_id, self.seq, self.method
-        );
+        parts(out, &["\r\nCall-ID: ", &dialog.call_id, "\r\nCSeq: "]);
+        put_number(out, self.seq.into());
+        parts(out, &[" ", self.method, "\r\n"]);
         for route in routes {
-            let _ = write!(out, "Route: {route}\r\n");
+            parts(out, &["Route: ", &route, "\r\n"]);
         }
         if matches!(self.method, "INVITE" | "UPDATE" | "NOTIFY") {
             faces.contact(dialog.flow, out);

@@ -20,8 +20,8 @@ use super::record::{Answered, End, Record};
 use super::reliable::{Early, Progress, Reliable, Unacknowledged};
 use super::session::Terms;
 use super::{
-    Asked, Call, CallHandle, Dialling, Exchange, Far, Leg, LegState, Near, OfferIn, Phase, Purpose,
-    Source, Talking, Transfer,
+    Asked, Call, CallHandle, Dialling, Exchange, Far, Leg, LegState, MAX_LEGS, Near, OfferIn,
+    Phase, Purpose, Source, Talking, Transfer,
 };
 
 /// The part of the call itself.
@@ -37,10 +37,26 @@ fn large_part(leg: usize) -> u64 {
     2 + 3 * leg as u64
 }
 
-/// The part of the descriptions that it has agreed to: large too, and seldom changed.
-fn agreed_part(leg: usize) -> u64 {
+/// The part of its peer's description that both sides agreed to: large too, and seldom changed.
+/// Older journals have ours in it as well.
+fn described_part(leg: usize) -> u64 {
     3 + 3 * leg as u64
 }
+
+/// Beyond the parts of [`MAX_LEGS`] legs.
+const FURTHER: u64 = 1 << 14;
+
+/// The part of its dialog, but for the CSeq numbers.
+fn dialog_part(leg: usize) -> u64 {
+    FURTHER + 2 * leg as u64
+}
+
+/// The part of our description to its peer.
+fn told_part(leg: usize) -> u64 {
+    FURTHER + 1 + 2 * leg as u64
+}
+
+const _: () = assert!(3 + 3 * (MAX_LEGS as u64) < FURTHER, "parts have numbers of their own");
 
 /// What of a call has changed since its last image.
 #[derive(Debug)]
@@ -51,19 +67,28 @@ pub(super) struct Unsaved {
     pub(super) legs: Vec<bool>,
     /// Legs whose large part has been written.
     large: usize,
-    /// Legs that have agreed to other descriptions; none: all of them.
-    agreed: Option<Vec<u16>>,
+    /// The edition of each leg's dialog that has been written.
+    dialogs: Vec<u32>,
+    /// Legs whose peers agreed to another description; none: all of them.
+    described: Option<Vec<u16>>,
+    /// Legs whose peers were told another one.
+    told: Option<Vec<u16>>,
 }
 
 impl Unsaved {
     /// Of a call that was never written.
     pub(super) fn everything() -> Unsaved {
-        Unsaved { any: true, legs: Vec::new(), large: 0, agreed: None }
+        let (legs, dialogs) = (Vec::new(), Vec::new());
+        Unsaved { any: true, legs, large: 0, dialogs, described: None, told: None }
     }
 
-    pub(super) fn agreed(&mut self, at: u16) {
-        if let Some(agreed) = &mut self.agreed {
-            agreed.push(at);
+    /// What a leg agreed to has changed: what its peer described, what it was told.
+    pub(super) fn agreed(&mut self, at: u16, (described, told): (bool, bool)) {
+        if described {
+            self.described.iter_mut().for_each(|legs| legs.push(at));
+        }
+        if told {
+            self.told.iter_mut().for_each(|legs| legs.push(at));
         }
     }
 
@@ -192,18 +217,24 @@ impl Image for Media {
 }
 
 impl Call {
-    /// The record for the journal, if something has changed since the last one.
-    pub(crate) fn save(&mut self, core: &Core) -> Option<Box<[u8]>> {
+    /// The record for the journal, if something has changed since the last one. It is written on
+    /// `page`, which comes back empty or not, for the next one.
+    pub(crate) fn save(&mut self, core: &Core, page: &mut Vec<u8>) -> Option<Box<[u8]>> {
         if !std::mem::replace(&mut self.unsaved.any, false) {
             return None;
         }
         let cdr = self.finished.take();
-        let mut pen = Pen::of(core, &self.routing.snapshot);
+        let mut pen = Pen::of(core, &self.routing.snapshot, std::mem::take(page));
         begin_call(&mut pen, self.id, core.io.now, cdr.as_deref());
         pen.number(CALL);
         pen.framed(|pen| self.put_call(pen));
+        let known = self.unsaved.dialogs.len();
         for (at, leg) in self.legs.iter().enumerate() {
             if self.unsaved.legs.get(at).copied().unwrap_or(true) {
+                if self.unsaved.dialogs.get(at) != Some(&leg.dialog.edition) {
+                    pen.number(dialog_part(at));
+                    pen.framed(|pen| pen.put(&leg.dialog));
+                }
                 pen.number(leg_part(at));
                 pen.framed(|pen| put_leg(leg, pen));
             }
@@ -214,20 +245,27 @@ impl Call {
                     Invite::Sent(client) => put_large_of_client(client, pen),
                 });
             }
-            let agreed = self.unsaved.agreed.as_ref();
-            if agreed.is_none_or(|legs| legs.contains(&(at as u16))) {
-                pen.number(agreed_part(at));
-                pen.framed(|pen| {
-                    pen.put(&leg.described);
-                    pen.put(&leg.told);
-                });
+            let new = |legs: &Option<Vec<u16>>| {
+                at >= known || legs.as_ref().is_none_or(|legs| legs.contains(&(at as u16)))
+            };
+            if new(&self.unsaved.described) {
+                pen.number(described_part(at));
+                pen.framed(|pen| pen.put(&leg.described));
+            }
+            if new(&self.unsaved.told) {
+                pen.number(told_part(at));
+                pen.framed(|pen| pen.put(&leg.told));
             }
         }
+        self.unsaved.dialogs.clear();
+        self.unsaved.dialogs.extend(self.legs.iter().map(|leg| leg.dialog.edition));
         self.unsaved.legs.clear();
         self.unsaved.legs.resize(self.legs.len(), false);
         self.unsaved.large = self.legs.len();
-        self.unsaved.agreed = Some(Vec::new());
-        Some(pen.out.into())
+        self.unsaved.described = Some(Vec::new());
+        self.unsaved.told = Some(Vec::new());
+        *page = pen.out;
+        Some(page.as_slice().into())
     }
 
     /// The transaction of the INVITE that made it.
@@ -284,18 +322,19 @@ impl Call {
         let mut lost = from.lost;
         let mut legs = Vec::new();
         for at in 0..rest.legs {
-            let large = parts.by_number.get(&large_part(at)).map_or(&[][..], |bytes| bytes);
-            let bytes = parts.by_number.get(&leg_part(at)).map_or(&[][..], |bytes| bytes);
-            let mut from = Reader::of(bytes, Some(core));
-            from.large = large;
+            let part = |number| parts.by_number.get(&number).map_or(&[][..], |bytes| bytes);
+            let mut from = Reader::of(part(leg_part(at)), Some(core));
+            from.large = part(large_part(at));
+            from.dialog = part(dialog_part(at));
             let Some(mut leg) = get_leg(&mut from) else {
                 lost = true;
                 continue;
             };
-            if let Some(bytes) = parts.by_number.get(&agreed_part(at)) {
-                let mut from = Reader::of(bytes, None);
-                leg.described = from.get().unwrap_or_default();
-                leg.told = from.get().unwrap_or_default();
+            let mut from = Reader::of(part(described_part(at)), None);
+            leg.described = from.get().unwrap_or_default();
+            leg.told = from.get().unwrap_or_default();
+            if let Some(told) = Reader::of(part(told_part(at)), None).get() {
+                leg.told = told;
             }
             legs.push(leg);
         }
@@ -356,6 +395,7 @@ impl CallRest {
 }
 
 fn put_leg(leg: &Leg, pen: &mut Pen<'_>) {
+    pen.brief = true;
     pen.put(leg);
     match leg.invite {
         Invite::Received(server) => {

@@ -154,7 +154,13 @@ pub(crate) fn agreed(msg: &Message<'_>) -> Option<Terms> {
 
 /// Whether a comma list names `token`.
 pub(crate) fn lists(msg: &Message<'_>, id: HeaderId, token: &str) -> bool {
-    msg.tokens(id).any(|one| one.eq_ignore_ascii_case(token))
+    msg.all(id).any(|value| {
+        let mut elements = value.split(|byte| *byte == b',');
+        elements.any(|element| {
+            let element = element.split(|byte| *byte == b';').next().unwrap_or_default();
+            element.trim_ascii().eq_ignore_ascii_case(token.as_bytes())
+        })
+    })
 }
 
 fn refresher_of(msg: &Message<'_>) -> Option<Role> {

@@ -37,19 +37,20 @@ pub(crate) struct Pen<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
     /// The next transaction leaves out what is large and never changes.
     pub(crate) lean: bool,
+    /// The next dialog leaves out what seldom changes.
+    pub(crate) brief: bool,
 }
 
 impl<'a> Pen<'a> {
     /// For values that stand for themselves.
     pub(crate) fn plain() -> Pen<'static> {
-        Pen { out: Vec::new(), core: None, snapshot: None, lean: false }
+        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, brief: false }
     }
 
-    /// For a call of this provisioning.
-    pub(crate) fn of(core: &'a Core, snapshot: &'a Snapshot) -> Pen<'a> {
-        // Most images have this much room.
-        let out = Vec::with_capacity(2048);
-        Pen { out, core: Some(core), snapshot: Some(snapshot), lean: false }
+    /// For a call of this provisioning, on a page that is used again and again.
+    pub(crate) fn of(core: &'a Core, snapshot: &'a Snapshot, mut page: Vec<u8>) -> Pen<'a> {
+        page.clear();
+        Pen { out: page, core: Some(core), snapshot: Some(snapshot), lean: false, brief: false }
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {
@@ -74,24 +75,20 @@ impl<'a> Pen<'a> {
         value.write(self);
     }
 
-    /// Writes something with its length in front.
+    /// Writes something with its length in front: LEB128 of always four digits, so that the length
+    /// can be filled in afterwards. No record has as many bytes as they can say.
     pub(crate) fn framed(&mut self, write: impl FnOnce(&mut Self)) {
         let at = self.out.len();
+        self.out.extend_from_slice(&[0x80, 0x80, 0x80, 0]);
+        let begin = self.out.len();
         write(self);
-        let mut length = [0; 10];
-        let mut digits = 0;
-        let mut left = self.out.len() - at;
-        // LEB128, as `number` writes it.
-        for digit in &mut length {
-            *digit = (left & 0x7f) as u8;
-            left >>= 7;
-            digits += 1;
-            if left == 0 {
-                break;
+        let length = self.out.len() - begin;
+        debug_assert!(length < 1 << 28, "no part of an image is as large");
+        if let Some(digits) = self.out.get_mut(at..begin) {
+            for (place, digit) in digits.iter_mut().enumerate() {
+                *digit |= (length >> (7 * place)) as u8 & 0x7f;
             }
-            *digit |= 0x80;
         }
-        self.out.splice(at..at, length.into_iter().take(digits));
     }
 }
 
@@ -102,17 +99,23 @@ pub(crate) struct Reader<'a> {
     pub(crate) core: Option<&'a mut Core>,
     /// The part that lean transactions look into.
     pub(crate) large: &'a [u8],
+    /// The part that a brief dialog looks into.
+    pub(crate) dialog: &'a [u8],
     /// Something could not be had again: the call cannot go on.
     pub(crate) lost: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn of(bytes: &'a [u8], core: Option<&'a mut Core>) -> Reader<'a> {
-        Reader { rest: bytes, core, large: &[], lost: false }
+        Reader { rest: bytes, core, large: &[], dialog: &[], lost: false }
     }
 
     pub(crate) fn is_done(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
     }
 
     pub(crate) fn byte(&mut self) -> Option<u8> {
@@ -161,13 +164,30 @@ impl<'a> Reader<'a> {
 /// - `image!(struct S { a, b } later { c } not { d = 0 });` `later` fields came with a later
 ///   release and have a default; `not` fields are made anew.
 /// - `image!(enum E { 0 = Plain, 1 = Tuple(x), 2 = Named { y } });`
+/// - `image!(struct S as write_it, read_it { a });` makes two functions of a struct whose `Image`
+///   is written by hand.
 macro_rules! image {
-    (struct $type:ident { $($field:ident),* $(,)? }
+    (struct $type:ident { $($fields:tt)* } $($more:tt)*) => {
+        impl $crate::journal::Image for $type {
+            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
+                self.write_fields(pen);
+            }
+
+            fn read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
+                Self::read_fields(from)
+            }
+        }
+
+        $crate::journal::image!(
+            struct $type as write_fields, read_fields { $($fields)* } $($more)*
+        );
+    };
+    (struct $type:ident as $write:ident, $read:ident { $($field:ident),* $(,)? }
         $(later { $($new:ident),* $(,)? })?
         $(not { $($skip:ident = $value:expr),* $(,)? })?
     ) => {
-        impl $crate::journal::Image for $type {
-            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
+        impl $type {
+            fn $write(&self, pen: &mut $crate::journal::Pen<'_>) {
                 let $type { $($field,)* $($($new,)*)? $($($skip: _,)*)? } = self;
                 const FIELDS: &[&str] = &[$(stringify!($field),)* $($(stringify!($new),)*)?];
                 pen.byte(FIELDS.len() as u8);
@@ -175,7 +195,7 @@ macro_rules! image {
                 $($(pen.put($new);)*)?
             }
 
-            fn read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
+            fn $read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
                 let mut left = from.byte()?;
                 $(let $field = from.field(&mut left)?;)*
                 $($(let $new = from.later(&mut left)?;)*)?

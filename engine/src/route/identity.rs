@@ -132,9 +132,11 @@ impl Identity {
         };
         party("P-Asserted-Identity: ", self.asserted, "", out);
         party("P-Preferred-Identity: ", self.preferred, "", out);
-        let privacy = if self.withheld { "full" } else { "off" };
-        let tail = format!(";party=calling;screen=yes;privacy={privacy}");
-        party("Remote-Party-ID: ", self.remote_party, &tail, out);
+        let tail = match self.withheld {
+            true => ";party=calling;screen=yes;privacy=full",
+            false => ";party=calling;screen=yes;privacy=off",
+        };
+        party("Remote-Party-ID: ", self.remote_party, tail, out);
         if self.privacy {
             out.extend_from_slice(b"Privacy: id\r\n");
         }

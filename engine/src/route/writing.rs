@@ -53,9 +53,9 @@ impl<'a> Writing<'a> {
     /// belong to the number (`;isub=7`), each with its semicolon.
     pub(crate) fn request_uri(&self, called: &str, tail: &str, peer: &str) -> String {
         match self.uri {
-            UriForm::Sip => format!("sip:{called}{tail}@{peer}"),
-            UriForm::UserPhone => format!("sip:{called}{tail}@{peer};user=phone"),
-            UriForm::Tel => format!("{}{tail}", tel(called)),
+            UriForm::Sip => ["sip:", called, tail, "@", peer].concat(),
+            UriForm::UserPhone => ["sip:", called, tail, "@", peer, ";user=phone"].concat(),
+            UriForm::Tel => [&tel(called), tail].concat(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::input::{Flow, Transport};
-use crate::journal::image;
+use crate::journal::{Image, Pen, Reader, image};
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
 
@@ -35,6 +35,8 @@ pub(crate) struct Dialog {
     /// The peer is behind NAT: its Contact is not an address for us.
     pub(crate) by_flow: bool,
     pub(crate) style: Style,
+    /// Grows with every change of anything but the CSeq numbers, which change all the time.
+    pub(crate) edition: u32,
 }
 
 /// What the peer wants of every request of ours.
@@ -122,6 +124,7 @@ impl Dialog {
             flow: self.flow,
             by_flow: self.by_flow,
             style: self.style.clone(),
+            edition: 0,
         }
     }
 
@@ -146,6 +149,7 @@ impl Dialog {
             && *self.target != *contact.uri.raw
         {
             self.target = contact.uri.raw.into();
+            self.edition += 1;
         }
     }
 
@@ -160,6 +164,7 @@ impl Dialog {
         if let Some(session) = &mut self.style.session {
             session.answered(msg);
         }
+        self.edition += 1;
         self.refresh_target(msg);
     }
 
@@ -218,9 +223,36 @@ fn address_of(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
     Some((SocketAddr::new(uri.ip()?, port), transport))
 }
 
-image!(struct Dialog {
+/// What an image begins with that leaves all but the CSeq numbers to a part of its own: no whole
+/// dialog has as few fields.
+const BRIEF: u8 = 0;
+
+impl Image for Dialog {
+    fn write(&self, pen: &mut Pen<'_>) {
+        if std::mem::take(&mut pen.brief) {
+            pen.byte(BRIEF);
+            pen.put(&self.local_seq);
+            pen.put(&self.remote_seq);
+        } else {
+            self.write_whole(pen);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        if from.peek()? != BRIEF {
+            return Dialog::read_whole(from);
+        }
+        from.byte()?;
+        let mut dialog = Dialog::read_whole(&mut Reader::of(from.dialog, None))?;
+        dialog.local_seq = from.get()?;
+        dialog.remote_seq = from.get()?;
+        Some(dialog)
+    }
+}
+
+image!(struct Dialog as write_whole, read_whole {
     call_id, local, local_tag, remote, remote_tag, local_seq, remote_seq, target, routes, flow,
     by_flow,
-} later { style });
+} later { style } not { edition = 0 });
 image!(struct Style { compact, session });
 image!(struct SessionIds { local, remote });

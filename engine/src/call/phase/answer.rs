@@ -348,6 +348,7 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
         routes: Vec::new(),
         flow,
         by_flow: core.trunk_of(flow).is_none(),
+        edition: 0,
         style: Style::default(),
     };
     dialog.complete(msg);

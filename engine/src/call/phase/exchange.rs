@@ -68,9 +68,10 @@ impl Call {
 
     /// Both sides of a dialog have agreed on these descriptions: its peer's, and ours to it.
     pub(super) fn agree(&mut self, leg: u16, described: Box<[u8]>, told: Option<Arc<[u8]>>) {
-        self.unsaved.agreed(leg);
-        let leg = self.leg_mut(leg);
-        (leg.described, leg.told) = (described, told);
+        let state = self.leg_mut(leg);
+        let new = (state.described != described, state.told != told);
+        (state.described, state.told) = (described, told);
+        self.unsaved.agreed(leg, new);
     }
 
     /// The position of the exchange that `client` serves.

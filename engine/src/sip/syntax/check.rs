@@ -90,6 +90,14 @@ impl<'a> Message<'a> {
     }
 
     fn check_addresses(&self, id: HeaderId) -> Result<(), ParseError> {
+        if id == HeaderId::Contact {
+            // The first one is nearly always alone, and read again by the call.
+            let Some(first) = self.first_contact().transpose()? else { return Ok(()) };
+            let alone = self.first(id).is_some_and(|value| value.len() == first.raw.len());
+            if alone && !self.is_repeated(id) {
+                return Ok(());
+            }
+        }
         self.addresses(id).try_for_each(|address| address.map(|_| ()))
     }
 }

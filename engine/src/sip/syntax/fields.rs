@@ -96,7 +96,7 @@ impl<'a> Message<'a> {
 
     /// The first `Contact`; `None` when there is none.
     pub fn contact(&self) -> Result<Option<NameAddr<'a>>, ParseError> {
-        self.addresses(HeaderId::Contact).next().transpose()
+        self.first_contact().transpose()
     }
 
     /// Whether Contact is the star that removes every binding (RFC 3261 10.2.2).
@@ -134,6 +134,11 @@ impl<'a> Message<'a> {
     /// malformed ones are passed over.
     pub fn challenges(&self, id: HeaderId) -> impl Iterator<Item = Challenge<'a>> {
         self.all(id).filter_map(Challenge::parse)
+    }
+
+    /// The first Contact, read once.
+    pub(super) fn first_contact(&self) -> Option<Result<NameAddr<'a>, ParseError>> {
+        *self.read.contact.get_or_init(|| self.addresses(HeaderId::Contact).next())
     }
 
     fn party(&self, id: HeaderId) -> Result<NameAddr<'a>, ParseError> {

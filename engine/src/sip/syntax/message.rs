@@ -59,13 +59,14 @@ pub struct Message<'a> {
 }
 
 /// Fields that every layer asks for, read when the first one does: the check of a request, its
-/// transaction, its dialog and its call all want the same four.
+/// transaction, its dialog and its call all want the same few.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Read<'a> {
     pub(super) top_via: OnceCell<Result<Via<'a>, ParseError>>,
     pub(super) from: OnceCell<Result<NameAddr<'a>, ParseError>>,
     pub(super) to: OnceCell<Result<NameAddr<'a>, ParseError>>,
     pub(super) cseq: OnceCell<Result<CSeq<'a>, ParseError>>,
+    pub(super) contact: OnceCell<Option<Result<NameAddr<'a>, ParseError>>>,
 }
 
 impl<'a> Message<'a> {

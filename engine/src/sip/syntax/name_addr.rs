@@ -1,7 +1,7 @@
 //! Addresses: `name-addr` and `addr-spec` with header parameters (RFC 3261 20.10).
 
 use super::params::{Params, take_one};
-use super::scan::{self, BEYOND_ASCII, Cursor, LWS, TOKEN, VALUE, text};
+use super::scan::{self, BEYOND_ASCII, Cursor, LWS, TOKEN, VALUE};
 use super::uri::Uri;
 use super::{HeaderId, ParseError, ParseErrorKind, Values};
 
@@ -48,11 +48,11 @@ impl<'a> NameAddr<'a> {
                 cursor.skip_lws();
                 // An addr-spec has no display name: the bracket must come.
                 (cursor.peek()? == b'<').then_some(())?;
-                text(display)
+                cursor.str(display)
             }
             b'<' => None,
             _ => match unquoted_display(cursor) {
-                Some(display) => text(display),
+                Some(display) => cursor.str(display),
                 None => return Self::take_bare(cursor),
             },
         };
@@ -85,7 +85,7 @@ impl<'a> NameAddr<'a> {
             let (name, value) = param?;
             if name.eq_ignore_ascii_case(b"tag") {
                 // A second tag would let two readers see two dialogs.
-                tag.replace(text(value?)?).is_none().then_some(())?;
+                tag.replace(cursor.str(value?)?).is_none().then_some(())?;
             }
             end = *cursor;
         }

@@ -81,7 +81,7 @@ impl<'a> Params<'a> {
     }
 }
 
-type Param<'a> = (&'a [u8], Option<&'a [u8]>);
+pub(super) type Param<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The parameter that comes next: `None` where none begins, `Some(None)` where it is malformed.
 #[inline]

@@ -1,7 +1,7 @@
 //! `Via` (RFC 3261 20.42, RFC 3581).
 
-use super::params::{Params, take_one};
-use super::scan::{self, Cursor, TOKEN, text};
+use super::params::{Param, Params, take_one};
+use super::scan::{self, Cursor, TOKEN};
 use super::uri::take_host;
 use super::{HeaderId, ParseError, ParseErrorKind};
 
@@ -65,7 +65,7 @@ impl<'a> Via<'a> {
         let params = *cursor;
         let mut end = *cursor;
         while let Some(param) = take_one(cursor, TOKEN) {
-            via.note(param?)?;
+            via.note(*cursor, param?)?;
             end = *cursor;
         }
         via.params = Params::from_checked(end.since(params), TOKEN);
@@ -74,7 +74,7 @@ impl<'a> Via<'a> {
         Some(via)
     }
 
-    fn note(&mut self, (name, value): (&'a [u8], Option<&'a [u8]>)) -> Option<()> {
+    fn note(&mut self, at: Cursor<'a>, (name, value): Param<'a>) -> Option<()> {
         let slot = match name.len() {
             6 if name.eq_ignore_ascii_case(b"branch") => &mut self.branch,
             8 if name.eq_ignore_ascii_case(b"received") => &mut self.received,
@@ -88,7 +88,7 @@ impl<'a> Via<'a> {
             }
             _ => return Some(()),
         };
-        let value = text(value?)?;
+        let value = at.str(value?)?;
         let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         // A second branch would let two readers see two transactions.
         slot.replace(bare.unwrap_or(value)).is_none().then_some(())

@@ -29,7 +29,7 @@ impl ResponseHead {
         let via = msg.top_via()?;
         let source = flow.remote;
         let mut lines = Vec::with_capacity(512);
-        let mut vias = msg.headers().filter(|header| header.id == HeaderId::Via);
+        let mut vias = msg.fields(HeaderId::Via);
         if let Some(top) = vias.next() {
             write_top_via(top.value, &via, source, &mut lines);
         }
@@ -47,7 +47,7 @@ impl ResponseHead {
                 write_line(id.name(), value, lines);
             }
         };
-        for header in msg.headers().filter(|header| header.id == HeaderId::RecordRoute) {
+        for header in msg.fields(HeaderId::RecordRoute) {
             write_line("Record-Route", header.value, &mut lines);
         }
         copy(HeaderId::From, &mut lines);

@@ -132,9 +132,8 @@ impl Image for Server {
 
 impl Image for Timers {
     fn write(&self, pen: &mut Pen<'_>) {
-        let running: Vec<_> = self.0.iter().flatten().collect();
-        pen.number(running.len() as u64);
-        for (timer, id) in running {
+        pen.number(self.0.iter().flatten().count() as u64);
+        for (timer, id) in self.0.iter().flatten() {
             pen.put(timer);
             pen.put(&Some(*id));
         }

@@ -187,6 +187,7 @@ pub(in crate::call::phase) fn received_dialog(
         routes: record_routes(msg),
         flow,
         by_flow,
+        edition: 0,
         style: Style::default(),
     })
 }

@@ -18,7 +18,7 @@ use crate::route::{
 };
 use crate::sdp::narrow;
 use crate::sip::dialog::{Dialog, Style};
-use crate::sip::syntax::compact_names;
+use crate::sip::syntax::{compact_names, put_number};
 use crate::sip::token::Tag;
 use crate::timer::CallTimer;
 use crate::usage::Channel;
@@ -103,13 +103,14 @@ impl Call {
                 out.extend_from_slice(part.as_bytes());
             }
             faces.via(flow, branch, out);
+            out.extend_from_slice(b"Max-Forwards: ");
+            put_number(out, max_forwards.into());
             let mut lines = |parts: &[&[u8]]| {
                 for part in parts {
                     out.extend_from_slice(part);
                 }
             };
-            lines(&[b"Max-Forwards: ", max_forwards.to_string().as_bytes(), b"\r\nFrom: "]);
-            lines(&[&dialog.local, b"\r\nTo: ", &dialog.remote, b"\r\nCall-ID: "]);
+            lines(&[b"\r\nFrom: ", &dialog.local, b"\r\nTo: ", &dialog.remote, b"\r\nCall-ID: "]);
             lines(&[dialog.call_id.as_bytes(), b"\r\nCSeq: 1 INVITE\r\n"]);
             for route in &route.routes {
                 lines(&[b"Route: ", route.as_bytes(), b"\r\n"]);
@@ -242,6 +243,7 @@ impl Call {
             routes: route.routes.clone(),
             flow: route.flow,
             by_flow: route.by_flow,
+            edition: 0,
             style: Style { compact: writing.compact, session },
         }
     }
