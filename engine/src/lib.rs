@@ -12,6 +12,7 @@ pub mod arena;
 mod call;
 mod cause;
 mod cdr;
+mod claims;
 mod config;
 mod connections;
 mod core;

@@ -1,12 +1,13 @@
-//! Our own phones: REGISTER, passwords, and bindings that expire.
+//! Our own phones: REGISTER and bindings that expire; and the check of everybody's passwords.
 
 use crate::call::{Answer, answer};
+use crate::claims::Whose;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::id::Key;
 use crate::input::{Flow, Output};
 use crate::refusals::Refusal;
-use crate::register::{Account, Asked, Authenticated, Binding, Verdict};
+use crate::register::{Asked, Authenticated, Binding, Verdict};
 use crate::sip::syntax::{HeaderId, Message, Scheme};
 use crate::sip::token::hex;
 use crate::time::WallTime;
@@ -17,7 +18,12 @@ const LONGEST_TOLD: usize = 64;
 
 impl Engine {
     /// Checks the credentials of a request for our realm; challenges where there are none.
-    pub(crate) fn authenticate(&mut self, flow: Flow, msg: &Message<'_>) -> Option<Authenticated> {
+    pub(crate) fn authenticate(
+        &mut self,
+        flow: Flow,
+        msg: &Message<'_>,
+        whose: Whose,
+    ) -> Option<Authenticated> {
         let now = self.core.io.now.mono;
         let source = flow.remote.ip();
         let is_trunk = self.core.trunk_of(flow).is_some();
@@ -30,11 +36,7 @@ impl Engine {
             return None;
         };
         let snapshot = self.core.routing.snapshot.clone();
-        let extension = snapshot
-            .extension_of_user(credentials.username)
-            .map(|at| snapshot.extension(at))
-            .filter(|extension| extension.enabled);
-        let account = extension.map(|one| Account { user: &one.user, secret: &one.secret });
+        let account = whose.account(&snapshot, credentials.username);
         let asked = Asked {
             method: msg.method().map_or("", |method| method.as_str()),
             uri: Self::request_uri(msg),
@@ -95,7 +97,7 @@ impl Engine {
             self.refuse(flow, msg, what);
             return;
         }
-        let Some(proof) = self.authenticate(flow, msg) else { return };
+        let Some(proof) = self.authenticate(flow, msg, Whose::Phone) else { return };
         // A binding costs no more than its last answer, so lateness does not stop it.
         if self.core.load.is_full(self.held()) {
             return self.answer_stateless(flow, msg, 503, "Retry-After: 30\r\n");

@@ -42,13 +42,18 @@ impl Engine {
     /// Whether an address may learn from an answer that we exist: trunks, and phones that have
     /// registered from it.
     pub(crate) fn may_hear(&mut self, flow: Flow) -> bool {
-        let known = self.core.trunk_of(flow).is_some()
-            || self.core.registrar.is_registered_from(flow.remote.ip())
-            || self.core.trunks.is_registrar(flow.remote.ip());
+        let known = self.is_known(flow);
         if !known {
             self.core.io.counters.sip_unknown_peer += 1;
         }
         known || self.core.config.unknown_peer == UnknownPeer::Forbid
+    }
+
+    /// Whether somebody whom we know is at an address.
+    pub(crate) fn is_known(&self, flow: Flow) -> bool {
+        self.core.trunk_of(flow).is_some()
+            || self.core.registrar.is_registered_from(flow.remote.ip())
+            || self.core.trunks.is_registrar(flow.remote.ip())
     }
 
     /// Answers without keeping a transaction.
@@ -118,7 +123,8 @@ impl Engine {
         if !again && !self.core.load.is_over(now, self.held()) {
             return false;
         }
-        if self.may_hear(flow) {
+        // A challenge would tell a stranger as much.
+        if self.core.routing.snapshot.has_trunk_accounts() || self.may_hear(flow) {
             self.core.io.counters.refused_overload += 1;
             let mark = self.core.transactions.mark_of(msg, flow);
             self.core.load.refused(now, mark);

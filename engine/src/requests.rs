@@ -120,31 +120,7 @@ impl Engine {
         if self.refuse_overload(flow, msg) {
             return;
         }
-        let trunk = self.calling_trunk(flow, msg);
-        let source = match trunk {
-            Some(trunk) => Source::Trunk(trunk),
-            None if self.core.registrar.is_registered_from(flow.remote.ip()) => {
-                match self.authenticate(flow, msg) {
-                    Some(proof) => {
-                        let user = proof.user().as_str();
-                        if self.refuse_foreign(flow, msg, user) {
-                            return;
-                        }
-                        match self.core.routing.snapshot.extension_of_user(user) {
-                            Some(extension) => Source::Extension(extension),
-                            None => return self.answer_stateless(flow, msg, 403, ""),
-                        }
-                    }
-                    None => return,
-                }
-            }
-            None => {
-                if self.may_hear(flow) {
-                    self.answer_stateless(flow, msg, 403, "");
-                }
-                return;
-            }
-        };
+        let Some(source) = self.caller_of(flow, msg) else { return };
         // RFC 3261 8.2.2.2: the same INVITE by another way must not ring twice.
         if self.core.transactions.is_merged(msg) {
             return self.answer_stateless(flow, msg, 482, "");
@@ -206,7 +182,7 @@ impl Engine {
     }
 
     fn on_options(&mut self, flow: Flow, msg: &Message<'_>) {
-        if !self.may_hear(flow) {
+        if !self.may_ask(flow, msg) {
             return;
         }
         if self.refuse_extensions(flow, msg) {
@@ -220,7 +196,7 @@ impl Engine {
     }
 
     fn on_stray_request(&mut self, flow: Flow, msg: &Message<'_>, method: Method<'_>) {
-        if !self.may_hear(flow) {
+        if !self.may_ask(flow, msg) {
             return;
         }
         let status = match method {

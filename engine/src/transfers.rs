@@ -120,8 +120,12 @@ impl Engine {
         let call = self.calls.get(handle).ok_or(481_u16)?;
         let own = match source {
             Source::Extension(at) => snapshot.extension(at).customer.as_ref() == call.customer(),
-            // A trunk replaces its own dialogs, of the addresses that it has.
-            Source::Trunk(at) => self.core.trunk_of(call.dialog(old).flow) == Some(at),
+            // A trunk replaces its own dialogs: of the addresses that it has, and those that it
+            // proved its password for.
+            Source::Trunk(at) => {
+                self.core.trunk_of(call.dialog(old).flow) == Some(at)
+                    || call.trunk_of_leg(old) == Some(&snapshot.trunk(at).key)
+            }
         };
         if !own {
             // Whose dialog it is, is nobody else's business.
@@ -131,9 +135,11 @@ impl Engine {
         if call.settled_partner(old).is_none() || replaced.early_only {
             return Err(if replaced.early_only { 486 } else { 481 });
         }
+        let by_flow = self.core.is_by_flow(source, flow);
+        let source = call.source_then(&snapshot, source).ok_or(481_u16)?;
         let server = self.core.transactions.accept(msg, flow, None).map_err(|_| 400_u16)?;
         if let Some(call) = self.calls.get_mut(handle) {
-            call.begin_replacing(&mut self.core, old, (server, source), (flow, msg));
+            call.begin_replacing(&mut self.core, old, (server, source, by_flow), (flow, msg));
         }
         self.tidy(handle);
         Ok(())

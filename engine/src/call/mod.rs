@@ -43,7 +43,7 @@ pub(crate) const A: u16 = 0;
 /// Where a call came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A trunk known by its address.
+    /// A trunk known by its address, its certificate or its password.
     Trunk(TrunkIx),
     /// A phone that proved its password.
     Extension(ExtensionIx),

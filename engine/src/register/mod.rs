@@ -10,6 +10,7 @@ mod nonce;
 mod refusal;
 mod same_uri;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::{ContactLimit, DigestOffer};
@@ -42,6 +43,8 @@ pub(crate) struct Registrar {
     nonces: Nonces,
     attempts: Attempts,
     bindings: Bindings,
+    /// Where each account was last proved from: one place for each account that exists.
+    proved: BTreeMap<Key, IpAddr>,
 }
 
 /// The request whose credentials are checked.
@@ -104,6 +107,7 @@ impl Registrar {
             nonces: Nonces::new(key),
             attempts: Attempts::default(),
             bindings: Bindings::default(),
+            proved: BTreeMap::new(),
         }
     }
 
@@ -178,13 +182,17 @@ impl Registrar {
             return Verdict::Stale;
         }
         self.attempts.succeeded(source, user);
+        self.proved.insert(proof.user.clone(), source);
         Verdict::Authenticated(Authenticated { user: proof.user })
     }
 
-    /// A phone that is registered is not shut out by guesses from elsewhere.
+    /// Whoever is registered from there, or proved the password from there last, is not shut out
+    /// by guesses from elsewhere.
     fn is_barred(&self, now: Timestamp, source: IpAddr, user: &str) -> bool {
         self.attempts.source_is_barred(now, source)
-            || (self.attempts.account_is_barred(now, user) && !self.bindings.is_at(user, source))
+            || (self.attempts.account_is_barred(now, user)
+                && !self.bindings.is_at(user, source)
+                && self.proved.get(user) != Some(&source))
     }
 
     /// Carries a REGISTER out for the user who was authenticated; its To must be that user's.

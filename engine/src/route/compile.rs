@@ -41,7 +41,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
     let (trunk_by_address, trunk_by_network) = compiler.sources();
     let trunk_by_name = compiler.certificates();
     let carriers = compiler.carriers();
-    compiler.relations();
+    let trunk_by_account = compiler.relations();
     compiler.duplicates();
     if !compiler.faults.is_empty() {
         return Err(compiler.faults);
@@ -57,6 +57,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
         extensions,
         did_by_number,
         extension_by_user,
+        trunk_by_account,
         trunk_by_name,
         trunk_by_address,
         trunk_by_network,

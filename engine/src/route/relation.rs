@@ -13,7 +13,8 @@ pub struct RelationSpec {
     /// Our account there: its challenges (401, 407) are answered with it. Without one a
     /// challenge is a failure of that call.
     pub auth: Option<AuthSpec>,
-    /// Its account here, for calls from addresses that are nobody's. Judged, not acted upon yet.
+    /// Its account here. With one it is known by that password alone: its own addresses and any
+    /// other are challenged. Without one it is known by its addresses or its certificate.
     pub auth_in: Option<AuthInSpec>,
     /// We register there, so that it knows where we are.
     pub register: Option<RegisterSpec>,

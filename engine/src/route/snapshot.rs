@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub(crate) extensions: Vec<Extension>,
     pub(super) did_by_number: HashMap<E164, DidIx>,
     pub(super) extension_by_user: BTreeMap<Key, ExtensionIx>,
+    /// Enabled trunks with an account here, by its user name.
+    pub(super) trunk_by_account: BTreeMap<Key, TrunkIx>,
     pub(super) trunk_by_name: BTreeMap<Arc<str>, TrunkIx>,
     pub(super) trunk_by_address: HashMap<SocketAddr, TrunkIx>,
     /// Networks in order of preference: explicit before implied, longer before shorter.
@@ -277,6 +279,16 @@ impl Snapshot {
 
     pub(crate) fn extension_of_user(&self, user: &str) -> Option<ExtensionIx> {
         self.extension_by_user.get(user).copied()
+    }
+
+    /// The enabled trunk whose account here has this user name.
+    pub(crate) fn trunk_account(&self, user: &str) -> Option<(&Key, TrunkIx)> {
+        self.trunk_by_account.get_key_value(user).map(|(key, at)| (key, *at))
+    }
+
+    /// Whether any enabled trunk has an account here.
+    pub(crate) fn has_trunk_accounts(&self) -> bool {
+        !self.trunk_by_account.is_empty()
     }
 
     /// The enabled trunk that sends from `address`: by exact address and port, else by network.

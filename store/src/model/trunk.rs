@@ -110,7 +110,8 @@ pub struct Trunk {
     /// Our account there, by which its challenges (401, 407) are answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<TrunkAuth>,
-    /// Its account here, for calls from unknown addresses; stored, not acted upon yet.
+    /// Its account here: it is then known by this password alone, from wherever it calls, its
+    /// own addresses included; without one by its addresses or its certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_in: Option<TrunkAuthIn>,
     /// We register there.

@@ -18,8 +18,9 @@ use crate::cause::Cause;
 use crate::cdr::{CdrLeg, EndedBy};
 use crate::core::Core;
 use crate::hunt::Hunt;
+use crate::id::Key;
 use crate::input::Flow;
-use crate::route::{CallerSide, DialogPolicy, DiversionReason, Step};
+use crate::route::{CallerSide, DialogPolicy, DiversionReason, Snapshot, Step};
 use crate::sdp::{Origin, Sdp, codec_in_common};
 use crate::sip::dialog::SessionIds;
 use crate::sip::syntax::{Message, reason_phrase};
@@ -304,14 +305,13 @@ impl Call {
         &mut self,
         core: &mut Core,
         old: u16,
-        (server, source): (ServerHandle, Source),
+        (server, source, by_flow): (ServerHandle, Source, bool),
         (flow, msg): (Flow, &Message<'_>),
     ) {
         let number = self.legs.len() as u16;
         let snapshot = self.routing.snapshot.clone();
         let owner = self.owner(number);
         core.transactions.adopt(server, owner);
-        let by_flow = matches!(source, Source::Extension(_));
         let place = (self.handle, number);
         let Some(dialog) = received_dialog(core, place, (msg, flow), by_flow) else { return };
         let (nat, kept) = match source {
@@ -359,6 +359,24 @@ impl Call {
         let asked = Asked { leg: number, server, seq, near: Near::Invite, session };
         let (purpose, far) = (Purpose::Passed(asked), Far::Invite(OfferIn::Request));
         self.ask(core, to, Asking { purpose, far, offer: msg.body().into(), told: Some(told) });
+    }
+
+    /// `source` of today's provisioning in the one that this call began with.
+    pub(crate) fn source_then(&self, today: &Snapshot, source: Source) -> Option<Source> {
+        let then = &self.routing.snapshot;
+        match source {
+            Source::Trunk(at) => then.trunk_of_key(&today.trunk(at).key).map(Source::Trunk),
+            Source::Extension(at) => {
+                let user = today.extension(at).user.as_str();
+                then.extension_of_user(user).map(Source::Extension)
+            }
+        }
+    }
+
+    /// The trunk that a leg goes over.
+    pub(crate) fn trunk_of_leg(&self, at: u16) -> Option<&Key> {
+        let trunk = self.legs.get(usize::from(at))?.trunk?;
+        Some(&self.routing.snapshot.trunk(trunk).key)
     }
 
     /// Two sides talk, and nobody is being transferred.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::id::Key;
+
 use super::super::TrunkSpec;
-use super::Compiler;
+use super::super::snapshot::TrunkIx;
+use super::{Compiler, index};
 
 /// A registration shorter than this is a flood at the registrar; a longer one than this outlives
 /// its NAT binding and the registrar's own restart by a day.
@@ -13,11 +16,12 @@ const EXPIRES: std::ops::RangeInclusive<Duration> =
 
 impl Compiler<'_> {
     /// Each trunk's relation by itself, and their accounts here against each other and against
-    /// those of extensions: a user name is one party's.
-    pub(super) fn relations(&mut self) {
+    /// those of extensions: a user name is one party's. The accounts of enabled trunks.
+    pub(super) fn relations(&mut self) -> BTreeMap<Key, TrunkIx> {
         let from = self.from;
+        let mut enabled = BTreeMap::new();
         let mut accounts: BTreeMap<&str, &str> = BTreeMap::new();
-        for trunk in &from.trunks {
+        for (at, trunk) in index(&from.trunks) {
             self.registration(trunk);
             let Some(auth) = &trunk.relation.auth_in else { continue };
             let field = "auth_in.user";
@@ -29,7 +33,11 @@ impl Compiler<'_> {
                 let message = format!("{:?} is also an extension", auth.user);
                 self.fault("trunk", &trunk.id, field, message);
             }
+            if trunk.enabled {
+                enabled.insert(Key::from(&*auth.user), TrunkIx(at));
+            }
         }
+        enabled
     }
 
     fn registration(&mut self, trunk: &TrunkSpec) {

@@ -1,6 +1,7 @@
 //! One behaviour each, in fine weather.
 
 mod callers;
+mod claims;
 mod dialled;
 mod dialog;
 mod fraud;

@@ -153,7 +153,7 @@ impl Begin<'_, '_> {
     }
 
     fn dialog(&self, core: &mut Core, handle: CallHandle) -> Option<Dialog> {
-        let by_flow = matches!(self.source, Source::Extension(_));
+        let by_flow = core.is_by_flow(self.source, self.flow);
         let dialog = received_dialog(core, (handle, A), (self.msg, self.flow), by_flow)?;
         Some(Dialog { style: self.style(core), ..dialog })
     }
