@@ -48,6 +48,10 @@ figures! {
     refused_trunk_full, "refused_trunk_full_total", Counter, "calls refused by a full trunk";
     refused_did_busy, "refused_did_busy_total", Counter, "calls refused by a DID's cap";
     refused_overload, "refused_overload_total", Counter, "calls refused draining or overloaded";
+    redirections_followed, "redirections_followed_total", Counter,
+        "contacts of redirections that were called";
+    redirections_refused, "redirections_refused_total", Counter,
+        "contacts of redirections that nobody may be led to";
     auth_failures, "auth_failures_total", Counter, "wrong credentials";
     registrations, "registrations", Gauge, "bindings of extensions now";
     media_ports_in_use, "media_ports_in_use", Gauge, "port pairs in use now";

@@ -32,6 +32,10 @@ pub struct Counters {
     pub refused_did_busy: u64,
     /// INVITEs refused while draining or out of resources.
     pub refused_overload: u64,
+    /// Contacts of redirections that were called.
+    pub redirections_followed: u64,
+    /// Contacts that were not: nobody may be led there, or the branch had been there.
+    pub redirections_refused: u64,
     /// Wrong credentials.
     pub auth_failures: u64,
     /// Bindings of extensions now.

@@ -56,6 +56,7 @@ fn provisioning() -> Provisioning {
             strategy: Strategy::Simultaneous,
             members: vec![member("sato"), member("ito")],
             ring: std::time::Duration::from_secs(20),
+            ends_on_decline: false,
             overflow: None,
         }],
         extensions: Vec::new(),

@@ -130,6 +130,10 @@ pub struct Group {
     /// Ring time of a member without its own, 1 to 180 seconds.
     #[serde(default = "ring_seconds")]
     pub ring_seconds: u32,
+    /// A member that declines (6xx, 拒否) ends the whole hunt: others stop ringing, and neither
+    /// overflow nor the route's next step rings. Default false: it declines for itself.
+    #[serde(default)]
+    pub ends_on_decline: bool,
     /// Where the call goes when no member answered.
     #[serde(default)]
     pub overflow: Option<String>,

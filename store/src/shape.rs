@@ -214,6 +214,7 @@ pub(crate) const GROUP: &[Field] = &[
     defaulted("strategy", Kind::Text),
     required("members", Kind::List(&Kind::Table(MEMBER))),
     defaulted("ring_seconds", Kind::Integer(ANY)),
+    defaulted("ends_on_decline", Kind::Flag),
     optional("overflow", Kind::Text),
 ];
 

@@ -251,10 +251,11 @@ impl Shown for Group {
             }
         });
         let overflow = self.overflow.as_deref().map(|target| target_name(target, with));
+        let declines = if self.ends_on_decline { with.t.ends_on_decline } else { "" };
         vec![
             Cell::strong(&self.name).with_sub(&self.id),
             customer(self.customer.as_deref(), with),
-            Cell::text(with.t.word("strategy", &self.strategy)),
+            Cell::text(with.t.word("strategy", &self.strategy)).with_sub(declines),
             Cell::tags(members.collect()),
             Cell::text(format!("{} {}", self.ring_seconds, with.t.route_seconds)),
             Cell::tags(overflow.into_iter().collect()),

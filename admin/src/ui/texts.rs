@@ -250,6 +250,7 @@ texts! {
     members: "メンバー", "Members";
     ring_seconds: "呼出秒数", "Ring time";
     overflow: "あふれ先", "Overflow";
+    ends_on_decline: "一人の拒否で終了", "Ends when one declines";
     presented_did: "発信時の通知番号", "Shown DID";
     registered: "登録中", "Registered";
     not_registered: "未登録", "Not registered";

@@ -136,12 +136,12 @@ image!(enum DiversionReason {
     0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable, 4 = Unknown, 5 = Deflection,
     6 = TimeOfDay, 7 = DoNotDisturb, 8 = FollowMe, 9 = OutOfService, 10 = Away,
 });
-image!(struct Redirection { number, reason, counter, private });
+image!(struct Redirection { number, reason, counter, private } later { status });
 image!(struct CallerSide { display, network, redirections, own });
 image!(struct Dialling {
     hunt, offer, onto, origin_id, passed, max_forwards, session, side, tail, reason, best, early,
     progress, held, given, resolving,
-} later { launches } not { ways = Vec::new() });
+} later { launches, redirected } not { ways = Vec::new() });
 image!(enum OfferIn { 0 = Request, 1 = Answer });
 image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
 image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });

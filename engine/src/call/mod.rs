@@ -29,7 +29,7 @@ pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, Referred, Replaced, end_orphan};
-use phase::{Hop, Ways};
+use phase::{Hop, Redirected, Ways};
 pub(crate) use record::{EndNote, Record};
 use reliable::Progress;
 pub(crate) use session::{Ask, Grant};
@@ -119,6 +119,8 @@ struct Dialling {
     launches: Vec<Option<TimerId>>,
     /// What is left to be tried, by branch.
     ways: Vec<Ways>,
+    /// Where callees have sent branches on to.
+    redirected: Vec<Redirected>,
 }
 
 /// The state of a conversation.

@@ -312,6 +312,7 @@ fn office() -> Option<Provisioning> {
             strategy: Strategy::Simultaneous,
             members: vec![member("one", 0), member("two", 1)],
             ring: Duration::from_secs(20),
+            ends_on_decline: false,
             overflow: Some(TargetRef::Destination("one".to_owned())),
         }],
         extensions: Vec::new(),

@@ -26,7 +26,7 @@ pub(crate) enum Next {
     Exhausted,
 }
 
-image!(struct Hunt { steps, step, open, launched });
+image!(struct Hunt { steps, step, open, launched } later { ends_on_decline });
 
 /// The position of a call in its route.
 #[derive(Debug)]
@@ -37,12 +37,16 @@ pub(crate) struct Hunt {
     open: usize,
     /// Sequential: branches launched so far.
     launched: usize,
+    /// Steps that a 6xx of one callee ends, and the hunt with them.
+    ends_on_decline: Vec<u16>,
 }
 
 impl Hunt {
     /// A hunt that has not begun.
     pub(crate) fn new(steps: Arc<[Step]>) -> Hunt {
-        Hunt { steps, step: 0, open: 0, launched: 0 }
+        let ends = (0..).zip(&*steps).filter(|(_, step)| step.ends_on_decline);
+        let ends_on_decline = ends.map(|(at, _)| at).collect();
+        Hunt { steps, step: 0, open: 0, launched: 0, ends_on_decline }
     }
 
     /// Begins with the first step.
@@ -53,6 +57,11 @@ impl Hunt {
     /// The position of the current step: it tells a branch of this step from an earlier one.
     pub(crate) fn step(&self) -> usize {
         self.step
+    }
+
+    /// Whether a 6xx of a callee of the current step ends the hunt (RFC 3261 16.7 (5)).
+    pub(crate) fn ends_on_decline(&self) -> bool {
+        self.ends_on_decline.iter().any(|at| usize::from(*at) == self.step)
     }
 
     /// A branch of the current step.
@@ -121,7 +130,8 @@ mod tests {
             delay: Duration::from_secs(*delay),
             ring: Duration::from_secs(20),
         };
-        Step { group: None, strategy, branches: delays.iter().map(branch).collect() }
+        let branches = delays.iter().map(branch).collect();
+        Step { group: None, strategy, ends_on_decline: false, branches }
     }
 
     fn rung(next: &Next) -> Vec<(usize, u64)> {

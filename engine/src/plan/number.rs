@@ -8,6 +8,8 @@ const MAX_DIGITS: usize = 15;
 const MIN_DIGITS: usize = 4;
 /// Country code of Japan, the home of a number written with a trunk 0.
 const HOME: &str = "81";
+/// Numbers of Japan whose caller pays for a service: 0180, 0570 and 0990, without the 0.
+const DEAR: [&str; 3] = ["180", "570", "990"];
 
 /// An international number without its `+`, at most 15 digits, first digit not 0.
 /// Eight bytes, so it is copied, compared and hashed like an integer.
@@ -26,6 +28,22 @@ impl E164 {
         match digits.strip_prefix(HOME) {
             Some(rest) => format!("0{rest}"),
             None => format!("+{digits}"),
+        }
+    }
+}
+
+impl E164 {
+    /// Digits that a prefix must have to mean a number like this one: none for ordinary numbers
+    /// at home; for those abroad any; for those at home whose caller pays more than for a call
+    /// their own.
+    pub(crate) fn digits_to_mean(self) -> u32 {
+        let digits = self.0.to_string();
+        match digits.strip_prefix(HOME) {
+            Some(rest) => {
+                let dear = DEAR.iter().find(|dear| rest.starts_with(**dear));
+                dear.map_or(0, |dear| (HOME.len() + dear.len()) as u32)
+            }
+            None => 1,
         }
     }
 }

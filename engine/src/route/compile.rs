@@ -272,7 +272,8 @@ impl<'a> Compiler<'a> {
                 if let Some(target) = self.single((kind, key, field), &target) {
                     let branch = Branch { target, delay: Duration::ZERO, ring: DIRECT_RING };
                     let branches = Box::from([branch]);
-                    out.push(Step { group: None, strategy: Strategy::Simultaneous, branches });
+                    let (group, strategy) = (None, Strategy::Simultaneous);
+                    out.push(Step { group, strategy, ends_on_decline: false, branches });
                 }
                 return;
             };
@@ -309,7 +310,8 @@ impl<'a> Compiler<'a> {
                 Some(Branch { target, delay: member.delay, ring })
             })
             .collect();
-        Step { group: Some(Key::from(&*group.id)), strategy: group.strategy, branches }
+        let GroupSpec { strategy, ends_on_decline, .. } = *group;
+        Step { group: Some(Key::from(&*group.id)), strategy, ends_on_decline, branches }
     }
 
     fn single(&mut self, place: (&'static str, &str, &str), target: &TargetRef) -> Option<Target> {

@@ -39,6 +39,8 @@ pub(crate) struct CallFacts<'a> {
     /// The call was forwarded: Diversion makes sense.
     pub(crate) forwarded: bool,
     pub(crate) reason: DiversionReason,
+    /// Callees who have sent the call on to this one, the last first.
+    pub(crate) redirected: &'a [Redirection],
 }
 
 /// The identity headers of one leg.
@@ -84,13 +86,14 @@ impl Identity {
             Presented::Did if privacy && writing.trusted => facts.did,
             presented => pick(presented),
         };
-        let mut redirections = Vec::new();
+        let mut redirections = facts.redirected.to_vec();
         if facts.forwarded && (policy.diversion || policy.history_info) {
             redirections.extend(facts.did.map(|did| Redirection {
                 number: Some(did),
                 reason: facts.reason,
                 counter: 1,
                 private: false,
+                status: 0,
             }));
         }
         redirections.extend(&facts.side.redirections);

@@ -48,7 +48,7 @@ impl Image for Target {
 impl Image for Arc<[Step]> {
     fn write(&self, pen: &mut Pen<'_>) {
         pen.number(self.len() as u64);
-        for Step { group, strategy, branches } in &**self {
+        for Step { group, strategy, branches, .. } in &**self {
             pen.put(group);
             pen.put(strategy);
             pen.number(branches.len() as u64);
@@ -62,7 +62,8 @@ impl Image for Arc<[Step]> {
         let step = |from: &mut Reader<'_>| {
             let (group, strategy) = (from.get()?, from.get()?);
             let branches: Vec<Branch> = from.get()?;
-            Some(Step { group, strategy, branches: branches.into() })
+            // The hunt knows which steps end by a decline.
+            Some(Step { group, strategy, ends_on_decline: false, branches: branches.into() })
         };
         let count = from.number()?;
         (0..count).map(|_| step(from)).collect::<Option<Vec<_>>>().map(Arc::from)

@@ -104,6 +104,7 @@ impl Snapshot {
             presented_name: &did.presented_name,
             forwarded: did.route.iter().any(|step| forward(&step)),
             reason: DiversionReason::Unconditional,
+            redirected: &[],
         };
         let steps = (did.route.iter().enumerate())
             .map(|(at, step)| {

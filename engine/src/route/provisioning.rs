@@ -275,6 +275,9 @@ pub struct GroupSpec {
     pub members: Vec<MemberSpec>,
     /// Ring time of a member without its own.
     pub ring: Duration,
+    /// A member that declines (6xx) ends the whole hunt, others that ring and what follows
+    /// included; otherwise it declines for itself.
+    pub ends_on_decline: bool,
     /// Where the call goes when no member answered, before the route's next step.
     pub overflow: Option<TargetRef>,
 }

@@ -49,7 +49,7 @@ impl DiversionReason {
         &REASONS[self as usize]
     }
 
-    fn of_word(word: &str) -> Self {
+    pub(crate) fn of_word(word: &str) -> Self {
         let found = REASONS.iter().find(|row| row.1.eq_ignore_ascii_case(word));
         found.map_or(DiversionReason::Unknown, |row| row.0)
     }
@@ -77,6 +77,8 @@ pub(crate) struct Redirection {
     pub(crate) counter: u8,
     /// It does not want to be seen.
     pub(crate) private: bool,
+    /// The 3xx by which it was done; 0 where it was done without one.
+    pub(crate) status: u16,
 }
 
 /// Redirections of a request, the last first, and how many there were.
@@ -127,6 +129,7 @@ fn of_diversion(msg: &Message<'_>, number: impl Fn(&Uri<'_>) -> Option<E164>) ->
                 reason: DiversionReason::of_word(param("reason")),
                 counter,
                 private: !matches!(param("privacy"), "" | "off"),
+                status: 0,
             });
         }
     }
@@ -150,6 +153,7 @@ fn of_history(msg: &Message<'_>, number: impl Fn(&Uri<'_>) -> Option<E164>) -> R
                 reason: DiversionReason::of_cause(cause),
                 counter: 1,
                 private: headers.contains("privacy=history"),
+                status: 0,
             });
         }
     }
@@ -197,15 +201,33 @@ pub(super) fn write_history(
     for one in list.iter().rev() {
         let (cause, came_from) = line(&before);
         out.extend_from_slice(b"History-Info: ");
-        let hidden = if one.private { "?Privacy=history" } else { "" };
-        write_party(one, writing, &format!("{cause}{hidden}"), out);
+        // RFC 7044 10.1.2: an entry that was answered says by what.
+        let answered = format!("Reason=SIP%3Bcause%3D{}", one.status);
+        let headers = match (one.private, one.status) {
+            (false, 0) => String::new(),
+            (true, 0) => "?Privacy=history".to_owned(),
+            (false, _) => format!("?{answered}"),
+            (true, _) => format!("?Privacy=history&{answered}"),
+        };
+        write_party(one, writing, &format!("{cause}{headers}"), out);
         out.extend_from_slice(format!(";index={index}{came_from}\r\n").as_bytes());
         before = Some((one.reason, index.clone()));
-        index.push_str(".1");
+        index = next_index(&index, one.status != 0);
     }
     let (cause, came_from) = line(&before);
     let last = format!("History-Info: <{target}{cause}>;index={index}{came_from}\r\n");
     out.extend_from_slice(last.as_bytes());
+}
+
+/// RFC 7044 10.3: who sent the call on itself has what comes below its entry; whose answer had
+/// somebody else send it on has it beside.
+fn next_index(index: &str, by_answer: bool) -> String {
+    let (above, last) = index.rsplit_once('.').unwrap_or(("", index));
+    match last.parse::<u32>() {
+        Ok(number) if by_answer && !above.is_empty() => format!("{above}.{}", number + 1),
+        Ok(number) if by_answer => (number + 1).to_string(),
+        _ => format!("{index}.1"),
+    }
 }
 
 /// Who does not want to be seen is named within a trusted network only.
@@ -233,7 +255,7 @@ mod tests {
 
     fn redirection(number: &str, reason: DiversionReason) -> Redirection {
         let number = parse_e164(number).ok();
-        Redirection { number, reason, counter: 1, private: false }
+        Redirection { number, reason, counter: 1, private: false, status: 0 }
     }
 
     fn written(list: &[Redirection], history: bool) -> String {

@@ -20,7 +20,8 @@ pub struct RelationSpec {
     pub register: Option<RegisterSpec>,
     /// Its peers are asked with OPTIONS whether they are alive.
     pub health: Option<HealthSpec>,
-    /// A redirection (3xx) of its is followed. Not acted upon yet.
+    /// Redirections (300, 301, 302) of its callees are followed, by it alone and to what it may
+    /// be led to. Otherwise each is a failure of its branch.
     pub follow_redirects: bool,
 }
 

@@ -100,6 +100,8 @@ pub(crate) struct Step {
     /// The group's key, none for a route step that names one destination.
     pub(crate) group: Option<Key>,
     pub(crate) strategy: Strategy,
+    /// A 6xx of one of them ends the hunt.
+    pub(crate) ends_on_decline: bool,
     pub(crate) branches: Box<[Branch]>,
 }
 
@@ -308,6 +310,13 @@ impl Snapshot {
     pub(crate) fn trunk_of_name(&self, name: &str) -> Option<TrunkIx> {
         let found = *self.trunk_by_name.get(name)?;
         self.trunk(found).enabled.then_some(found)
+    }
+
+    /// Whether somebody else than the operator may lead a call to `number` by a trunk: it
+    /// carries it, and where the number is dear or abroad, one of its prefixes means it.
+    pub(crate) fn may_be_led(&self, at: TrunkIx, number: E164) -> bool {
+        let own = self.carriers.iter().filter(|(prefix, one)| *one == at && prefix.matches(number));
+        own.map(|(prefix, _)| prefix.len).max().is_some_and(|len| len >= number.digits_to_mean())
     }
 
     /// Trunks that can carry a call to `number`, best first.

@@ -92,6 +92,7 @@ fn group(id: &str, strategy: Strategy, members: Vec<MemberSpec>) -> GroupSpec {
         strategy,
         members,
         ring: Duration::from_secs(20),
+        ends_on_decline: false,
         overflow: (id == "night").then(|| person("tanaka")),
     }
 }

@@ -284,7 +284,10 @@ impl Session {
             (None, _) => format!("{};tag={}", request.header("To"), self.local_tag),
         };
         let mut answer = Msg::answer(request, status, &to);
-        answer.add("Contact", &format!("<sip:phone@{}>", self.place));
+        // RFC 3261 21.3: the Contacts of a redirection are where else to call.
+        if status / 100 != 3 {
+            answer.add("Contact", &format!("<sip:phone@{}>", self.place));
+        }
         self.dress(request, status, &mut answer, out);
         for (name, value) in extra {
             answer.add(name, value);

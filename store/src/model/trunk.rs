@@ -120,7 +120,8 @@ pub struct Trunk {
     /// Its peers are asked with OPTIONS whether they are alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<TrunkHealth>,
-    /// Follow its redirections (3xx); stored, not acted upon yet.
+    /// Follow redirections (302) of its callees: by this trunk, to numbers of its prefixes or, for
+    /// a URI, to another user of the same place. Default false: each is a failure.
     #[serde(default)]
     pub follow_redirects: bool,
     /// Session timers (RFC 4028): notice a peer that has died without a word.

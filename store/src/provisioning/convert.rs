@@ -139,6 +139,7 @@ pub(crate) fn group(row: &Group) -> Converted<GroupSpec> {
         strategy: strategy.unwrap_or_default(),
         members,
         ring: Duration::from_secs(row.ring_seconds.into()),
+        ends_on_decline: row.ends_on_decline,
         overflow,
     };
     whole(faults, spec)

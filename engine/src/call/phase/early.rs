@@ -49,7 +49,13 @@ impl Call {
             101..=199 => self.on_ringing(core, leg, status, msg),
             200..=299 => self.on_answered(core, leg, msg),
             422 if self.ask_longer(core, leg, msg) => {}
-            _ => self.on_refused(core, leg, status, q850_of(msg)),
+            _ => {
+                // RFC 3261 21.3: 305 and 380 mean something else than another place to call.
+                if (300..=302).contains(&status) {
+                    self.take_redirection(core, leg, status, msg);
+                }
+                self.on_refused(core, leg, status, q850_of(msg));
+            }
         }
     }
 
@@ -162,9 +168,17 @@ impl Call {
                 return;
             }
         }
-        if !self.branch_still_rings(place) {
-            self.branch_failed(core, place.step, status, cause);
+        if status >= 600 && self.ends_on_decline(place) {
+            return self.declined(core, place, (status, cause));
         }
+        if self.branch_still_rings(place) {
+            return;
+        }
+        // RFC 3261 8.1.3.4: a failure below 600 leaves the other Contacts of a redirection.
+        if status < 600 && self.follow(core, place, &admitted) {
+            return;
+        }
+        self.branch_failed(core, place.step, status, cause);
     }
 
     fn lose_early_media(&mut self, core: &mut Core, leg: u16) {

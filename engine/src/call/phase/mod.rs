@@ -17,5 +17,5 @@ mod transfer;
 
 pub(crate) use admit::Begin;
 pub(crate) use answer::end_orphan;
-pub(in crate::call) use dial::{Hop, Ways};
+pub(in crate::call) use dial::{Hop, Redirected, Ways};
 pub(crate) use refer::{Referred, Replaced};

@@ -69,6 +69,7 @@ impl Call {
             held: Vec::new(),
             given: None,
             ways: Vec::new(),
+            redirected: Vec::new(),
             resolving: Vec::new(),
             launches: Vec::new(),
         };

@@ -24,6 +24,7 @@ fn facts<'a>(caller: Caller, side: &'a CallerSide) -> CallFacts<'a> {
         presented_name: "",
         forwarded: true,
         reason: DiversionReason::Unconditional,
+        redirected: &[],
     }
 }
 
@@ -178,6 +179,7 @@ fn our_redirection_stands_on_top_of_the_earlier_ones() {
         reason: DiversionReason::UserBusy,
         counter: 2,
         private: true,
+        status: 0,
     };
     let side = CallerSide { redirections: vec![earlier], ..CallerSide::default() };
     let calling = CallFacts { reason: DiversionReason::NoAnswer, ..facts(shown(), &side) };

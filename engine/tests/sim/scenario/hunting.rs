@@ -78,3 +78,51 @@ fn a_loser_that_hangs_up_by_itself_ends_nobody_elses_call() {
     assert_eq!((call.caller().state, call.sim.leg("sato").state), (State::Up, State::Up));
     call.caller_hangs_up();
 }
+
+/// The simultaneous and the sequential group end when one member declines.
+fn deciding() -> Sim {
+    Sim::with(|office| {
+        for group in &mut office.groups {
+            group.ends_on_decline = true;
+        }
+    })
+}
+
+#[test]
+fn one_member_that_declines_ends_the_hunt_where_the_group_says_so() {
+    let mut sim = deciding();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]).refused_by("sato", 603);
+    let suzuki = call.sim.leg("suzuki");
+    assert_eq!(suzuki.facts.cancel.as_ref().unwrap().header("Reason"), "Q.850;cause=21");
+    let cdr = call.gets(603, Some(21)).over();
+    assert_eq!((cdr.result, cdr.ended_by), (CallResult::Rejected, EndedBy::Callee));
+    assert_eq!((cdr.legs[0].sip_status, cdr.legs[1].sip_status), (603, 487));
+
+    let mut sim = deciding();
+    let call = sim.call(NIGHT).rings(&["sato"]).refused_by("sato", 600).waits(secs(60));
+    let call = call.nobody_rings("suzuki").nobody_rings("tanaka").gets(600, Some(17));
+    assert_eq!(call.over().legs.len(), 1);
+}
+
+#[test]
+fn a_member_that_is_busy_or_declines_for_itself_ends_nothing() {
+    let mut sim = deciding();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]).refused_by("sato", 486);
+    call.answered_by("suzuki").caller_hangs_up();
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]).refused_by("sato", 603);
+    call.answered_by("suzuki").caller_hangs_up();
+    // A destination that is no group's member is nobody's group.
+    let mut sim = deciding();
+    let call = sim.call(DIRECT).rings(&["sato"]).refused_by("sato", 603);
+    call.gets(603, None).over();
+}
+
+#[test]
+fn a_group_whose_hunt_a_decline_ends_still_does_after_a_restart() {
+    let mut sim = deciding();
+    let call = sim.call(NIGHT).rings(&["sato"]);
+    call.sim.world.dies();
+    let call = call.refused_by("sato", 603).waits(secs(5)).nobody_rings("suzuki");
+    call.gets(603, None).over();
+}

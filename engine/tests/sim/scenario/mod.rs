@@ -11,6 +11,7 @@ mod loops;
 mod media;
 mod operator;
 pub(crate) mod phones;
+mod redirect;
 mod refusal;
 mod release;
 mod renewal;

@@ -30,6 +30,7 @@ use crate::sip::transaction::ServerHandle;
 use crate::timer::CallTimer;
 use crate::usage::{Bound, NoRoom};
 
+pub(in crate::call::phase) use number::called_in;
 pub(in crate::call) use outgoing::{Caller, plan};
 
 /// RFC 3261 8.1.1.6: hops of a request that names none.
@@ -100,6 +101,7 @@ impl Begin<'_, '_> {
             held: Vec::new(),
             given: None,
             ways: Vec::new(),
+            redirected: Vec::new(),
             resolving: Vec::new(),
             launches: Vec::new(),
         };

@@ -5,7 +5,7 @@ use crate::route::Trunk;
 use crate::sip::syntax::{Params, Uri};
 
 /// The number called in a URI's user part, in this trunk's form.
-pub(super) fn called_in(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
+pub(in crate::call::phase) fn called_in(uri: &Uri<'_>, trunk: &Trunk) -> Option<E164> {
     read(uri, trunk.format_in, &trunk.digits.called_in)
 }
 

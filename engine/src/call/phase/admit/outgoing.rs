@@ -51,6 +51,7 @@ fn single(target: Target) -> Arc<[Step]> {
     Arc::from([Step {
         group: None,
         strategy: Strategy::Simultaneous,
+        ends_on_decline: false,
         branches: Box::from([Branch { target, delay: Duration::ZERO, ring: OUTGOING_RING }]),
     }])
 }

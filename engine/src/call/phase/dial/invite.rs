@@ -14,7 +14,7 @@ use crate::id::{Key, LegNumber};
 use crate::input::Flow;
 use crate::route::{
     CallFacts, CallerSide, DialogPolicy, DiversionReason, Identity, IdentityOverride,
-    IdentityPolicy, Prack, TrunkIx, Writing,
+    IdentityPolicy, Prack, Redirection, TrunkIx, Writing,
 };
 use crate::sdp::narrow;
 use crate::sip::dialog::{Dialog, Style};
@@ -87,7 +87,9 @@ impl Call {
             Some(trunk) => (trunk.identity, Writing::of_trunk(trunk, &domain), trunk.nat),
             None => (IdentityPolicy::internal(), Writing::internal(&domain), route.by_flow),
         };
-        let identity = self.identity(policy.with(&route.identity), &writing);
+        let story = self.redirected_to(route.place).map(|contact| contact.story.clone());
+        let policy = policy.with(&route.identity);
+        let identity = self.identity(policy, &writing, &story.unwrap_or_default());
         let dialog = self.leg_dialog(core, number, &route, &identity, &writing);
         let kept = trunk.map(|trunk| trunk.dialog).unwrap_or_default();
         let owner = self.owner(number);
@@ -181,7 +183,12 @@ impl Call {
         narrow(offer, codecs).map(|offer| Some(offer.into())).ok_or(Cause::NoCodec)
     }
 
-    fn identity(&self, policy: IdentityPolicy, writing: &Writing<'_>) -> Identity {
+    fn identity(
+        &self,
+        policy: IdentityPolicy,
+        writing: &Writing<'_>,
+        redirected: &[Redirection],
+    ) -> Identity {
         let nothing = CallerSide::default();
         let (side, reason) = match self.dialling() {
             Some(dialling) => (&dialling.side, dialling.reason),
@@ -201,6 +208,7 @@ impl Call {
                 forwarded: matches!(self.source, Source::Trunk(_))
                     && self.record.direction == Direction::Forward,
                 reason,
+                redirected,
             },
             writing,
         )

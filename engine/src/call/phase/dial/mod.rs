@@ -2,9 +2,11 @@
 
 mod again;
 mod invite;
+mod redirect;
 mod way;
 mod ways;
 
+pub(in crate::call) use redirect::Redirected;
 pub(in crate::call) use ways::{Hop, Ways};
 
 use crate::call::leg::Place;
@@ -14,6 +16,7 @@ use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::hunt::{Launch, Next};
 use crate::route::DiversionReason;
+use crate::sip::transaction::CancelReason;
 use crate::timer::CallTimer;
 
 use super::admit::Admitted;
@@ -104,11 +107,35 @@ impl Call {
         };
     }
 
+    /// Whether a 6xx from this place ends the whole hunt.
+    pub(in crate::call::phase) fn ends_on_decline(&self, place: Place) -> bool {
+        self.hunt_step() == place.step
+            && self.dialling().is_some_and(|dialling| dialling.hunt.ends_on_decline())
+    }
+
+    /// A member has declined for all (RFC 3261 16.7 (5)): who still rings is cancelled, nobody
+    /// else is rung, and the caller hears of it.
+    pub(in crate::call::phase) fn declined(
+        &mut self,
+        core: &mut Core,
+        place: Place,
+        (status, cause): (u16, Cause),
+    ) {
+        self.note_failure(status, cause);
+        for leg in 1..self.legs.len() as u16 {
+            let rings = self.leg(leg).state == LegState::Calling;
+            if rings && self.leg(leg).place.step == place.step {
+                self.cancel_leg(core, leg, cause, CancelReason::Q850(cause.q850()));
+            }
+        }
+        self.nobody_answered(core);
+    }
+
     fn nobody_answered(&mut self, core: &mut Core) {
         let Some(dialling) = self.dialling() else { return };
         let (status, cause, given) = dialling.best.unwrap_or((480, Cause::Absent, None));
         let status = match status {
-            // A redirection is not followed, and a challenge is not for the caller.
+            // A redirection that leads nowhere, and a challenge, are not for the caller.
             300..=399 | 401 | 407 => Cause::Absent.status(),
             // RFC 3261 16.7 (6): 503 would tell the caller to leave us alone; only our own
             // lack of channels is one.

@@ -16,12 +16,30 @@ use crate::usage::Bound;
 
 use super::Admitted;
 use super::invite::Route;
+use super::redirect::Contact;
 use super::ways::{Candidate, Hop, Ways};
 
 /// How long a target that has another behind it may stay without any answer (RFC 3263 4.3 leaves
 /// it to timer B, 32 s: no caller listens to silence for that long). Three INVITEs have been sent
 /// by then.
 const UNHEARD: Duration = Duration::from_secs(5);
+
+/// One branch to be dialled.
+#[derive(Clone, Copy)]
+struct Dial<'a> {
+    place: Place,
+    callee: &'a Callee,
+    way: &'a Way<'a>,
+    /// Where a redirection has led it.
+    contact: Option<&'a Contact>,
+    ring: Duration,
+}
+
+/// A Request-URI by TLS, as `sips` (RFC 3261 26.2.2); a `tel` URI as it is.
+fn secured(uri: &str) -> String {
+    let plain = uri.replacen(";transport=tls", "", 1);
+    plain.strip_prefix("sip:").map_or(plain.clone(), |rest| format!("sips:{rest}"))
+}
 
 impl Call {
     /// Dials one branch, by its first trunk and peer that take it.
@@ -46,7 +64,11 @@ impl Call {
         let branch = dialling.hunt.branch(usize::from(place.branch)).ok_or(Cause::Failure)?;
         let (callee, ring) = (branch.target.clone(), branch.ring);
         let routing = self.routing.clone();
-        let way = routing.snapshot.way_of(&callee);
+        let contact = self.redirected_to(place).cloned();
+        let way = match &contact {
+            Some(contact) => contact.way(&routing.snapshot),
+            None => routing.snapshot.way_of(&callee),
+        };
         match way {
             Way::Gone => return Err(Cause::Unallocated),
             // A DID that forwards to itself.
@@ -65,16 +87,19 @@ impl Call {
         if !known || place.attempt == 0 {
             dialling.ways.retain(|one| !one.is_of(place));
             let at = (place.step, place.branch);
-            dialling.ways.push(Ways::of(core, at, &routing.snapshot, &way));
+            let all = Ways::of(core, at, &routing.snapshot, &way);
+            let means = |hop| contact.as_ref().is_none_or(|it| it.means(hop, &routing.snapshot));
+            dialling.ways.push(all.only(means));
         }
+        let contact = contact.as_ref();
+        let dial = Dial { place, callee: &callee, way: &way, contact, ring };
         let mut cause = Cause::Unreachable;
         while let Some(candidate) = self.next_way(core, place) {
             let Some(target) = candidate.target.or_else(|| self.literal(&way, candidate.hop))
             else {
                 return self.look_up(core, place, &way, candidate.hop);
             };
-            match self.dial_target(core, (place, &callee, ring), (candidate.hop, target), admitted)
-            {
+            match self.dial_target(core, dial, (candidate.hop, target), admitted) {
                 Err(Cause::NoChannel) => cause = Cause::NoChannel,
                 Err(Cause::Unreachable) => {}
                 done => return done,
@@ -136,7 +161,7 @@ impl Call {
     fn dial_target(
         &mut self,
         core: &mut Core,
-        (place, callee, ring): (Place, &Callee, Duration),
+        Dial { place, callee, way, contact, ring }: Dial<'_>,
         (hop, target): (Hop, Target),
         admitted: &Admitted,
     ) -> Result<(), Cause> {
@@ -144,22 +169,24 @@ impl Call {
         let snapshot = &routing.snapshot;
         let listener =
             core.listener_for(target.transport, target.address).ok_or(Cause::Unreachable)?;
-        let (uri, dialled, trunk) = match (hop, snapshot.way_of(callee)) {
+        let (uri, dialled, trunk) = match (hop, way) {
             (Hop::Peer(at, peer), Way::Number(number, _)) => {
+                let secure = contact.is_some_and(|contact| contact.secure);
                 let trunk = snapshot.trunk(at);
                 let peer = trunk.peers.get(usize::from(peer)).ok_or(Cause::Unreachable)?;
                 let tail = match (self.dialling(), callee) {
-                    (Some(dialling), Callee::Number(_)) => &*dialling.tail,
+                    (Some(dialling), Callee::Number(_)) if contact.is_none() => &*dialling.tail,
                     _ => "",
                 };
                 let writing = Writing::of_trunk(trunk, &core.config.domain);
-                let user = writing.called(number);
+                let user = writing.called(*number);
                 let uri = writing.request_uri(&user, tail, &peer.uri_place());
+                let uri = if secure { secured(&uri) } else { uri };
                 (uri, user, Some(at))
             }
             (Hop::Uri(trunk), Way::Uri(text, _)) => {
                 let user = Uri::parse(text).ok().and_then(|uri| uri.user.map(str::to_owned));
-                (text.to_owned(), user.unwrap_or_default(), trunk)
+                ((*text).to_owned(), user.unwrap_or_default(), trunk)
             }
             _ => return Err(Cause::Unreachable),
         };

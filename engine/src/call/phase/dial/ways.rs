@@ -58,6 +58,12 @@ impl Ways {
         Ways { step, branch, left, asked: None }
     }
 
+    /// Those of them that are meant.
+    pub(super) fn only(mut self, means: impl Fn(Hop) -> bool) -> Ways {
+        self.left.retain(|candidate| means(candidate.hop));
+        self
+    }
+
     /// Whether these are the ways of the branch at `place`.
     pub(super) fn is_of(&self, place: Place) -> bool {
         (self.step, self.branch) == (place.step, place.branch)
