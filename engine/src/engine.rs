@@ -35,8 +35,10 @@ pub struct Engine {
     reporting: bool,
     /// Wakes for the next binding that expires.
     pub(crate) expiry: Option<TimerId>,
-    /// First transactions of calls that are over: their images go with them.
+    /// Transactions that calls which are over have answered: their images go with the last.
     pub(crate) lingering: std::collections::BTreeMap<ServerHandle, CallId>,
+    /// How many more than one a call has.
+    pub(crate) lingering_more: std::collections::BTreeMap<CallId, u32>,
     /// Legs that a transfer has moved.
     pub(crate) moved: Moved,
     /// Calls that have not been written into the journal again yet.
@@ -55,6 +57,7 @@ impl Engine {
             reporting: false,
             expiry: None,
             lingering: std::collections::BTreeMap::new(),
+            lingering_more: std::collections::BTreeMap::new(),
             moved: Moved::new(),
             rewriting: Vec::new(),
             page: Vec::new(),
@@ -262,13 +265,13 @@ impl Engine {
         if !call.is_over() {
             return;
         }
-        let (id, server, session) = (call.id, call.first_server(), call.session());
+        let (id, servers, session) = (call.id, call.servers(), call.session());
         self.calls.remove(handle);
         self.forget_moved(handle);
         if let Some(session) = session {
             self.sessions.remove(&session);
         }
-        self.linger(id, server);
+        self.linger(id, servers);
     }
 
     fn fire_timers(&mut self) {

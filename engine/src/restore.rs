@@ -9,7 +9,7 @@ use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::id::{CallId, Key};
 use crate::input::Output;
-use crate::journal::{Kind, Ledger, Pen, Reader, begin_call};
+use crate::journal::{Kind, Ledger, Pen, Reader, begin_call, bring_farewell_back};
 use crate::register::Binding;
 use crate::route::Snapshot;
 use crate::sip::transaction::ServerHandle;
@@ -44,9 +44,10 @@ impl Engine {
         if let Some(secret) = ledger.secret {
             engine.core.transactions.keep_secret(secret);
         }
-        let mut revived = Vec::new();
+        let (mut revived, mut over) = (Vec::new(), Vec::new());
         for (id, parts) in &ledger.calls {
             match Call::revive(&mut engine.core, *id, parts) {
+                Revived::Call(call, _) if call.is_over() => over.push((call.id, call.servers())),
                 Revived::Call(call, lost) => {
                     revived.extend(engine.put_back(*call).map(|handle| (handle, lost)));
                 }
@@ -60,6 +61,15 @@ impl Engine {
                 }
             }
         }
+        for bytes in ledger.farewells(now.mono) {
+            if !bring_farewell_back(&mut engine.core, bytes) {
+                engine.core.io.counters.journal_unreadable += 1;
+            }
+        }
+        // Only now: a transaction of a later call may have taken the place of one that had ended.
+        for (call, servers) in over {
+            engine.linger(call, servers);
+        }
         let first = engine.core.newest.saturating_add(1);
         engine.calls.relink(first);
         engine.core.transactions.relink(first);
@@ -69,12 +79,8 @@ impl Engine {
         engine
     }
 
-    /// A revived call takes its place, unless only its last transaction is left of it.
+    /// A revived call takes its place.
     fn put_back(&mut self, call: Call) -> Option<CallHandle> {
-        if call.is_over() {
-            self.linger(call.id, call.first_server());
-            return None;
-        }
         let (handle, session) = (call.handle, call.session());
         // The place is free: every image has its own.
         if !self.calls.insert_at(handle, call) {
@@ -93,6 +99,7 @@ impl Engine {
                 call.reopen_media(&mut self.core);
             }
         }
+        self.core.transactions.take_up(&mut self.core.io);
         for (handle, lost) in revived {
             if let Some(call) = self.calls.get_mut(*handle) {
                 self.core.io.counters.calls_restored += 1;
@@ -135,24 +142,37 @@ impl Engine {
         self.forget_disabled_phones();
     }
 
-    /// A call is over: its record goes when its first transaction does.
-    pub(crate) fn linger(&mut self, call: CallId, server: Option<ServerHandle>) {
+    /// A call is over: its record goes when the last of the answers it has given does, so that
+    /// no INVITE that comes again is answered in another way.
+    pub(crate) fn linger(&mut self, call: CallId, servers: Vec<ServerHandle>) {
         if !self.core.config.journal {
             return;
         }
-        match server.filter(|server| self.core.transactions.watch(*server)) {
-            Some(server) => {
-                self.lingering.insert(server, call);
+        let mut left = 0;
+        for server in servers {
+            if self.core.transactions.watch(server) {
+                left += u32::from(self.lingering.insert(server, call).is_none());
             }
-            None => self.gone(call),
+        }
+        match left {
+            0 => self.gone(call),
+            1 => {}
+            more => {
+                self.lingering_more.insert(call, more - 1);
+            }
         }
     }
 
-    /// Calls whose first transaction has ended after them.
+    /// Calls whose last transaction has ended after them.
     pub(crate) fn let_lingering_go(&mut self) {
         for server in self.core.transactions.take_ended() {
-            if let Some(call) = self.lingering.remove(&server) {
-                self.gone(call);
+            let Some(call) = self.lingering.remove(&server) else { continue };
+            match self.lingering_more.get_mut(&call) {
+                None => self.gone(call),
+                Some(1) => {
+                    self.lingering_more.remove(&call);
+                }
+                Some(more) => *more -= 1,
             }
         }
     }

@@ -115,7 +115,7 @@ image!(struct Leg {
     dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
     sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
     session, early, heard, reliable, phone, left_at, replaces,
-} later { trunk } not {
+} later { trunk, bye_until } not {
     sent_by = None, hop = None, served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
     described = Box::from([]), told = None,
 });
@@ -268,12 +268,14 @@ impl Call {
         Some(page.as_slice().into())
     }
 
-    /// The transaction of the INVITE that made it.
-    pub(crate) fn first_server(&self) -> Option<ServerHandle> {
-        match self.legs.first()?.invite {
+    /// The transactions of the INVITEs that it was given, and of other requests whose answers
+    /// must not change.
+    pub(crate) fn servers(&self) -> Vec<ServerHandle> {
+        let invites = self.legs.iter().filter_map(|leg| match leg.invite {
             Invite::Received(server) => Some(server),
             Invite::Sent(_) => None,
-        }
+        });
+        invites.chain(self.legs.iter().flat_map(|leg| leg.served.iter().copied())).collect()
     }
 
     /// Has the whole call written again, not only what changes.

@@ -12,7 +12,7 @@ use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::{ClientHandle, ServerHandle};
-use crate::time::WallTime;
+use crate::time::{Timestamp, WallTime};
 use crate::usage::Channel;
 use crate::wheel::TimerId;
 
@@ -97,7 +97,7 @@ pub(crate) struct SessionTimer {
     /// Ours: time to renew, then time to give up. The peer's: time to give up.
     pub(crate) timer: Option<TimerId>,
     /// When it is given up.
-    pub(crate) over: crate::time::Timestamp,
+    pub(crate) over: Timestamp,
 }
 
 /// One dialog of a call.
@@ -167,6 +167,8 @@ pub(crate) struct Leg {
     pub(crate) reliable: Option<Box<Reliable>>,
     /// Our BYE.
     pub(crate) bye: Option<ClientHandle>,
+    /// When it is given up.
+    pub(crate) bye_until: Option<Timestamp>,
     /// The user of one of our phones; none of a trunk or a plain URI.
     pub(crate) phone: Option<Key>,
     /// When another leg took its place, if one did.
@@ -224,6 +226,7 @@ impl Leg {
             heard: None,
             reliable: None,
             bye: None,
+            bye_until: None,
             phone: None,
             left_at: None,
             replaces: None,

@@ -275,6 +275,7 @@ impl Call {
 
     /// [`Call::dialling`], to be changed.
     fn dialling_mut(&mut self) -> Option<&mut Dialling> {
+        self.touch();
         match &mut self.phase {
             Phase::Dialling(dialling) => Some(dialling),
             Phase::Talking(talking) => talking.transfer.as_mut().map(|one| &mut one.dialling),

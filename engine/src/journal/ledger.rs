@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cdr::Cdr;
 use crate::id::{CallId, Key};
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 use super::{Pen, Reader};
 
@@ -19,11 +19,13 @@ pub(crate) enum Kind {
     Phones = 3,
     /// What all calls share, and when the node was last known to be alive.
     Node = 4,
+    /// A BYE that no call waits for, and until when it is resent.
+    Farewell = 5,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Call, Kind::Gone, Kind::Phones, Kind::Node]
+        [Kind::Call, Kind::Gone, Kind::Phones, Kind::Node, Kind::Farewell]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -51,6 +53,7 @@ pub struct Ledger {
     pub(crate) calls: BTreeMap<CallId, Parts>,
     pub(crate) phones: BTreeMap<Key, Box<[u8]>>,
     pub(crate) secret: Option<(u64, u64)>,
+    farewells: Vec<(Timestamp, Box<[u8]>)>,
     latest: Now,
 }
 
@@ -71,6 +74,11 @@ impl Ledger {
     /// Calls that had not ended, or whose last answers were still out.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// BYEs that no call waits for and that were not given up yet at `now`.
+    pub(crate) fn farewells(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
+        self.farewells.iter().filter(move |(until, _)| *until > now).map(|(_, bytes)| &**bytes)
     }
 
     fn read(&mut self, record: &[u8]) -> Option<()> {
@@ -102,6 +110,13 @@ impl Ledger {
             Kind::Node => {
                 self.latest = from.get()?;
                 self.secret = Some(from.get()?);
+            }
+            Kind::Farewell => {
+                self.latest = from.get()?;
+                let (until, bytes) = (from.get()?, from.bytes()?);
+                let now = self.latest.mono;
+                self.farewells.retain(|(until, _)| *until > now);
+                self.farewells.push((until, bytes.into()));
             }
         }
         Some(())
@@ -150,7 +165,7 @@ pub fn cdr_of(record: &[u8]) -> Result<Option<Cdr>, Unreadable> {
                 let mut from = Reader::of(head.cdr, None);
                 from.get().map(Some)
             }
-            Kind::Gone | Kind::Phones | Kind::Node => Some(None),
+            Kind::Gone | Kind::Phones | Kind::Node | Kind::Farewell => Some(None),
         }
     };
     read().ok_or(Unreadable { length: record.len() })

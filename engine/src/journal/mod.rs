@@ -11,9 +11,11 @@
 //! of its fields and may only grow at the end: what an older image does not have is read as the
 //! default. An enum begins with the number of its variant, which is never given to another one.
 
+mod farewell;
 mod ledger;
 mod primitive;
 
+pub(crate) use farewell::{bring_farewell_back, keep_farewell};
 pub(crate) use ledger::{Kind, Parts, begin_call};
 pub use ledger::{Ledger, Unreadable, cdr_of};
 

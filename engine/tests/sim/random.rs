@@ -217,15 +217,16 @@ fn fall_silent(world: &mut World, dice: &mut Rng) {
 }
 
 /// Says how to play this seed again, should the test fail while it runs.
-struct Note(u64);
+struct Note(u64, bool);
 
 impl Drop for Note {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
                 "seed {0} breaks a promise; again: TENSOU_SIM_SEED={0} cargo test \
-                 -p tensou-engine --test sim thousands (TENSOU_SIM_TRACE=1 tells all)",
-                self.0
+                 -p tensou-engine --test sim {1} (TENSOU_SIM_TRACE=1 tells all)",
+                self.0,
+                if self.1 { "outlive" } else { "under_loss" }
             );
         }
     }
@@ -255,7 +256,7 @@ fn play_seeds(crashes: bool) -> (BTreeMap<&'static str, u64>, u64) {
     let (mut results, mut deaths) = (BTreeMap::new(), 0);
     for seed in seeds {
         println!("seed {seed}");
-        let note = Note(seed);
+        let note = Note(seed, crashes);
         let mut world = play(seed, calls, crashes);
         world.close();
         drop(note);
@@ -273,9 +274,13 @@ fn play_seeds(crashes: bool) -> (BTreeMap<&'static str, u64>, u64) {
 
 #[test]
 fn thousands_of_calls_under_loss_keep_every_promise() {
-    // TENSOU_SIM_CRASHES=1 kills the engine at random outputs and restores it: not every promise
-    // is kept through that yet.
-    play_seeds(setting("TENSOU_SIM_CRASHES").is_some());
+    play_seeds(false);
+}
+
+#[test]
+fn thousands_of_calls_outlive_an_engine_that_is_killed_at_any_output() {
+    let (_, deaths) = play_seeds(true);
+    assert!(deaths > 0, "it was never killed");
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// Of so many outputs, one is the last before the engine dies; 0: it lives for ever.
     pub(crate) dies_after: u64,
+    /// It dies, once, when so many outputs more have been carried out.
+    pub(crate) dies_in: Option<u64>,
     /// What it has written into its journal.
     ledger: Ledger,
     /// Records that are in the journal and nowhere else.
@@ -140,6 +142,7 @@ impl World {
         World {
             engine: Engine::new(config.clone(), Arc::clone(&snapshot)),
             dies_after: 0,
+            dies_in: None,
             ledger: Ledger::default(),
             undelivered: Vec::new(),
             config,
@@ -286,6 +289,14 @@ impl World {
             let odds = self.dies_after * if self.resuming { 256 } else { 1 };
             if odds > 0 && self.rng.below(odds) == 0 {
                 return self.dies();
+            }
+            match &mut self.dies_in {
+                Some(0) => {
+                    self.dies_in = None;
+                    return self.dies();
+                }
+                Some(left) => *left -= 1,
+                None => {}
             }
             self.carry_out(output);
         }

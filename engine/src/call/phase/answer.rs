@@ -12,11 +12,12 @@ use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
+use crate::journal::keep_farewell;
 use crate::media::Side;
 use crate::sdp::{Sdp, codec_in_common};
 use crate::sip::dialog::{Dialog, Style};
 use crate::sip::syntax::{HeaderId, Message};
-use crate::sip::transaction::timers::{T1, T2};
+use crate::sip::transaction::timers::{F, T1, T2};
 use crate::sip::transaction::{CancelReason, ClientHandle, ServerHandle};
 use crate::timer::CallTimer;
 
@@ -307,7 +308,8 @@ impl Call {
             // Past anything that was sent in its early form: PRACK, UPDATE.
             let seq = dialog.local_seq.max(seq) + MAX_EARLY_REQUESTS;
             let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
-            send(core, &dialog, &bye, None);
+            let bye = send(core, &dialog, &bye, None);
+            keep_farewell(core, bye);
         }
     }
 
@@ -326,7 +328,9 @@ impl Call {
         let owner = self.owner(leg);
         let bye = InDialog { method: "BYE", seq, extra: reason.as_bytes(), content: None };
         let client = send(core, &self.leg(leg).dialog, &bye, Some(owner));
-        self.leg_mut(leg).bye = Some(client);
+        let until = core.io.now.mono + F;
+        let leg = self.leg_mut(leg);
+        (leg.bye, leg.bye_until) = (Some(client), Some(until));
     }
 }
 
@@ -358,7 +362,8 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
     if cseq.number <= LAST_FIRST_INVITE {
         let seq = cseq.number + MAX_EARLY_REQUESTS;
         let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
-        send(core, &dialog, &bye, None);
+        let bye = send(core, &dialog, &bye, None);
+        keep_farewell(core, bye);
     }
 }
 

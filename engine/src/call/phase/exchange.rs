@@ -9,7 +9,7 @@ use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::sip::syntax::{HeaderId, Message};
-use crate::sip::transaction::ClientHandle;
+use crate::sip::transaction::{ClientHandle, ServerHandle};
 
 use super::answer::Accepting;
 
@@ -45,15 +45,23 @@ impl Call {
 
     /// Takes note of a request that went out.
     pub(super) fn remember(&mut self, core: &Core, exchange: Exchange) {
-        if let Purpose::Passed(asked) = exchange.purpose {
-            let served = &mut self.leg_mut(asked.leg).served;
-            served.retain(|server| core.transactions.serves(*server));
-            served.push(asked.server);
-        }
-        let asked = &mut self.leg_mut(exchange.to).asked;
-        asked.retain(|client| core.transactions.asks(*client));
-        asked.push(exchange.client);
+        self.keep_asked(core, exchange.to, exchange.client);
         self.exchanges.push(exchange);
+    }
+
+    /// Has a request of ours go on after a restart, as the same to its peer.
+    pub(super) fn keep_asked(&mut self, core: &Core, leg: u16, client: ClientHandle) {
+        let asked = &mut self.leg_mut(leg).asked;
+        asked.retain(|client| core.transactions.asks(*client));
+        asked.push(client);
+    }
+
+    /// Has a request of the peer that comes again after a restart known: it gets the answer that
+    /// it was given before, or none yet.
+    pub(super) fn keep_served(&mut self, core: &Core, leg: u16, server: ServerHandle) {
+        let served = &mut self.leg_mut(leg).served;
+        served.retain(|server| core.transactions.serves(*server));
+        served.push(server);
     }
 
     fn forget(&mut self, at: usize) -> Exchange {

@@ -187,6 +187,7 @@ impl Call {
         let Phase::Dialling(dialling) = &mut self.phase else { return false };
         if dialling.held.iter().all(|(held, _)| *held != leg) {
             dialling.held.push((leg, msg.bytes().into()));
+            self.touch();
         }
         true
     }
@@ -225,7 +226,8 @@ impl Call {
             let seq = early.dialog.next_seq();
             let prack = InDialog { method: "PRACK", seq, extra: rack.as_bytes(), content: None };
             // Nobody waits for its answer: the transaction resends it until there is one.
-            send(core, &early.dialog, &prack, None);
+            let prack = send(core, &early.dialog, &prack, None);
+            self.keep_asked(core, leg, prack);
         }
         Heard::New(Some(at))
     }

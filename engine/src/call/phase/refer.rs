@@ -79,6 +79,7 @@ impl Call {
         self.heard();
         let owner = self.owner(leg);
         let server = core.transactions.accept(msg, flow, Some(owner)).ok()?;
+        self.keep_served(core, leg, server);
         if self.leg_mut(leg).dialog.order(seq) == Order::Old {
             self.refuse(core, leg, server, 500, b"");
             return None;

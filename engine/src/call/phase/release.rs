@@ -153,6 +153,7 @@ impl Call {
     /// The relay has closed the session: these are its last counters.
     pub(crate) fn media_closed(&mut self, core: &mut Core, a: SideCounters, b: SideCounters) {
         self.record.media = Some((a, b));
+        self.touch();
         self.settle(core);
     }
 

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::id::LegNumber;
 use crate::media::{MediaCommand, Side};
 use crate::sip::transaction::ClientHandle;
+use crate::sip::transaction::timers::T4;
 use crate::time::Now;
 use crate::timer::CallTimer;
 
@@ -20,6 +21,10 @@ use super::release::RECORD_PATIENCE;
 /// When a peer that says nothing is asked whether it is still there: after the BYE of one that
 /// hung up meanwhile has come again (T2 at the latest), and not all peers in one moment.
 const PROBE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+
+/// After a longer absence nothing of ours is in the network any more (RFC 3261 17.1.2.2, T4), and
+/// nobody has resent anything: what a peer is owed has its whole time anew.
+const AWAY: Duration = T4;
 
 impl Call {
     /// The relay gets the session that it had, on the same ports.
@@ -42,8 +47,9 @@ impl Call {
         if self.record.end.is_none() {
             core.io.counters.calls_active += 1;
         }
+        let away = core.io.now.mono.since(alive.mono) > AWAY;
         for leg in 0..self.legs.len() as u16 {
-            self.resume_leg(core, leg);
+            self.resume_leg(core, leg, away);
         }
         match &self.phase {
             Phase::Dialling(_) => self.resume_dialling(core),
@@ -67,32 +73,33 @@ impl Call {
         self.settle(core);
     }
 
-    fn resume_leg(&mut self, core: &mut Core, leg: u16) {
-        let bye = self.leg(leg).state == LegState::Leaving && !self.leg(leg).bye_owed;
-        if bye && self.ended_long_ago(core) {
-            return self.leg_gone(core, leg);
-        }
-        if bye {
-            // The one under way has lost its transaction: another asks for the same.
-            let q850 = self.record.end.map_or(Cause::NormalClearing.q850(), |end| end.q850_cause);
-            return self.send_bye(core, leg, q850);
+    fn resume_leg(&mut self, core: &mut Core, leg: u16, away: bool) {
+        if self.leg(leg).state == LegState::Leaving && !self.leg(leg).bye_owed {
+            return self.resume_bye(core, leg, away);
         }
         let over = self.timer(CallTimer::AckOver { leg });
+        let ended = self.leg(leg).state == LegState::Leaving;
         let Some(pending) = &mut self.leg_mut(leg).pending_ok else { return };
         // Its ACK may have come while nobody listened: the 2xx calls for another, and has as
-        // long again for it.
-        core.io.disarm(pending.over.take());
+        // long again for it. What has ended waits no longer than it would have.
+        if away || !ended {
+            core.io.disarm(pending.over.take());
+            pending.over = Some(core.io.arm(ACK_PATIENCE, over));
+        }
         core.io.disarm(pending.resend.take());
-        pending.over = Some(core.io.arm(ACK_PATIENCE, over));
         self.resend_ok(core, leg);
     }
 
-    /// Whoever has not answered BYE for so long will not do so after a restart.
-    fn ended_long_ago(&self, core: &Core) -> bool {
-        self.record.end.is_some_and(|end| {
-            let micros = core.io.now.wall.as_unix_micros().saturating_sub(end.at.as_unix_micros());
-            micros >= ACK_PATIENCE.as_micros() as i64
-        })
+    /// The BYE under way has lost its transaction: another asks for the same, for as long as the
+    /// first would have.
+    fn resume_bye(&mut self, core: &mut Core, leg: u16, away: bool) {
+        let until = self.leg(leg).bye_until.filter(|_| !away);
+        let q850 = self.record.end.map_or(Cause::NormalClearing.q850(), |end| end.q850_cause);
+        self.send_bye(core, leg, q850);
+        if let (Some(until), Some(bye)) = (until, self.leg(leg).bye) {
+            core.transactions.give_up_at(&mut core.io, bye, until);
+            self.leg_mut(leg).bye_until = Some(until);
+        }
     }
 
     fn resume_dialling(&mut self, core: &mut Core) {

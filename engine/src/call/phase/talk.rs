@@ -19,6 +19,10 @@ impl Call {
         self.heard();
         let owner = self.owner(leg);
         let Ok(server) = core.transactions.accept(msg, flow, Some(owner)) else { return };
+        // BYE and OPTIONS get no worse answer when they come again.
+        if !matches!(cseq.method, Method::Bye | Method::Options) {
+            self.keep_served(core, leg, server);
+        }
         let from_tag = msg.from().ok().and_then(|from| from.tag());
         self.leg_mut(leg).can.learn(msg);
         if self.leg_mut(leg).dialog_of(from_tag).order(cseq.number) == Order::Old {

@@ -101,7 +101,8 @@ impl Call {
         let content = Some(("message/sipfrag;version=2.0", body.as_bytes()));
         let notify = InDialog { method: "NOTIFY", seq, extra: extra.as_bytes(), content };
         // Nobody waits for its answer: whoever does not listen misses nothing.
-        send(core, &self.leg(leg).dialog, &notify, None);
+        let notify = send(core, &self.leg(leg).dialog, &notify, None);
+        self.keep_asked(core, leg, notify);
     }
 
     /// A target rings, or lets itself be heard before it answers.

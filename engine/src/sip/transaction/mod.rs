@@ -16,6 +16,7 @@ pub(crate) mod non_invite_client;
 pub(crate) mod non_invite_server;
 #[cfg(test)]
 mod product;
+mod resume;
 mod server;
 pub(crate) mod timers;
 

@@ -13,18 +13,37 @@ const STRANGERS: &str = "203.0.113.";
 pub(super) struct Finals {
     /// By source and branch: the final status.
     invites: BTreeMap<(SocketAddr, String), Option<u16>>,
+    /// Heard just now for the first time, and nothing said to it yet.
+    fresh: Option<(SocketAddr, String)>,
 }
 
 impl Check for Finals {
     fn engine_heard(&mut self, _now: u64, from: SocketAddr, msg: &Msg) {
+        self.fresh = None;
         if msg.status().is_none() && msg.method() == "INVITE" {
-            self.invites.entry((from, msg.branch().to_owned())).or_default();
+            let key = (from, msg.branch().to_owned());
+            if !self.invites.contains_key(&key) {
+                self.fresh = Some(key.clone());
+            }
+            self.invites.entry(key).or_default();
+        }
+    }
+
+    fn died(&mut self) {
+        // Read by a process that was killed before it wrote anything: nobody has heard it, unless
+        // it comes again.
+        if let Some(key) = self.fresh.take() {
+            self.invites.remove(&key);
         }
     }
 
     fn engine_sent(&mut self, now: u64, to: SocketAddr, msg: &Msg) {
         let Some(status) = msg.status().filter(|_| msg.method() == "INVITE") else { return };
-        let Some(told) = self.invites.get_mut(&(to, msg.branch().to_owned())) else { return };
+        let key = (to, msg.branch().to_owned());
+        if self.fresh.as_ref() == Some(&key) {
+            self.fresh = None;
+        }
+        let Some(told) = self.invites.get_mut(&key) else { return };
         if status >= 200 {
             let first = *told.get_or_insert(status);
             assert_eq!(first, status, "two final answers to {} at {now}", msg.call_id());

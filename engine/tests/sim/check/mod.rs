@@ -47,6 +47,8 @@ pub(crate) trait Check {
 
 pub(crate) fn all() -> Vec<Box<dyn Check>> {
     vec![
+        // First, so that it tells what the others will not have.
+        Box::new(trace::Trace::wanted()),
         Box::new(connected::Connected::default()),
         Box::new(finals::Finals::default()),
         Box::new(media::Media::default()),
@@ -55,6 +57,5 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(records::Records::default()),
         Box::new(responses::Responses::default()),
         Box::new(views::Views),
-        Box::new(trace::Trace::wanted()),
     ]
 }

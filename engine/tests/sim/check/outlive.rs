@@ -14,8 +14,9 @@ const LAST_WORD: u64 = 2 * 32_000_000 + 1_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Outlive {
-    /// Invited within this step, to be matched with the event that follows.
-    fresh: Vec<String>,
+    /// The last INVITE, to be matched with the event that follows at once. One that a crash has
+    /// kept from its event is sent again by the next life without one.
+    fresh: Option<String>,
     call_of: BTreeMap<String, CallId>,
     ended: BTreeMap<CallId, u64>,
 }
@@ -27,7 +28,7 @@ impl Check for Outlive {
         }
         let known = self.call_of.contains_key(msg.call_id());
         if msg.method() == "INVITE" && msg.to_tag().is_none() && !known {
-            self.fresh.push(msg.call_id().to_owned());
+            self.fresh = Some(msg.call_id().to_owned());
             return;
         }
         let Some(call) = self.call_of.get(msg.call_id()) else { return };
@@ -40,7 +41,7 @@ impl Check for Outlive {
         match event {
             Event::LegDialled { call, .. } => {
                 assert!(!self.ended.contains_key(call), "dialled after the end at {now}");
-                for call_id in self.fresh.drain(..) {
+                if let Some(call_id) = self.fresh.take() {
                     self.call_of.insert(call_id, *call);
                 }
             }
@@ -52,7 +53,7 @@ impl Check for Outlive {
     }
 
     fn died(&mut self) {
-        self.fresh.clear();
+        self.fresh = None;
     }
 
     fn finish(&mut self, end: &End<'_>) {

@@ -9,11 +9,11 @@ use tensou_engine::{Cdr, Event};
 use super::Check;
 use crate::text::Msg;
 
-pub(super) struct Trace(bool);
+pub(super) struct Trace(bool, u64);
 
 impl Trace {
     pub(super) fn wanted() -> Trace {
-        Trace(std::env::var_os("TENSOU_SIM_TRACE").is_some())
+        Trace(std::env::var_os("TENSOU_SIM_TRACE").is_some(), 0)
     }
 
     fn line(&self, now: u64, what: std::fmt::Arguments<'_>) {
@@ -29,9 +29,10 @@ impl Trace {
             let shown = super::views::token(msg);
             let start = &msg.start;
             println!(
-                "{:>12.6} {way} {peer} {start} [{method} {}] {id} {from} {to} {shown}",
+                "{:>12.6} {way} {peer} {start} [{method} {}] {id} {from} {to} {shown} {}",
                 now as f64 / 1e6,
-                msg.cseq()
+                msg.cseq(),
+                msg.branch()
             );
         }
     }
@@ -56,6 +57,13 @@ impl Check for Trace {
 
     fn event(&mut self, now: u64, event: &Event) {
         self.line(now, format_args!("{event:?}"));
+    }
+
+    fn died(&mut self) {
+        self.1 += 1;
+        if self.0 {
+            println!("             the engine dies for the {}. time", self.1);
+        }
     }
 
     fn record(&mut self, now: u64, cdr: &Cdr) {

@@ -18,6 +18,7 @@ mod renewal;
 mod ringing;
 mod security;
 mod streams;
+mod survival;
 mod terms;
 mod transfer;
 mod trunks;

@@ -169,6 +169,7 @@ impl Call {
             media: None,
         }));
         self.legs.push(leg);
+        self.touch();
         Ok(number)
     }
 

@@ -1,0 +1,27 @@
+//! A BYE that no call waits for: to a phone behind a fork that answered too late. It would stop
+//! resending its 2xx at our ACK and talk to nobody, so its BYE outlives the process by itself.
+
+use crate::core::Core;
+use crate::sip::transaction::timers::F;
+use crate::sip::transaction::{ClientHandle, get_client, put_client};
+
+use super::{Kind, Pen, Reader};
+
+/// Has this BYE go on after a restart, until it is given up.
+pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
+    if !core.config.journal {
+        return;
+    }
+    let mut pen = Pen { core: Some(core), ..Pen::plain() };
+    pen.byte(Kind::Farewell as u8);
+    pen.put(&core.io.now);
+    pen.put(&(core.io.now.mono + F));
+    pen.framed(|pen| put_client(bye, pen));
+    let record = pen.out.into();
+    core.io.journal.push_back(record);
+}
+
+/// Takes up what [`keep_farewell`] has written; false when it cannot be read.
+pub(crate) fn bring_farewell_back(core: &mut Core, bytes: &[u8]) -> bool {
+    get_client(&mut Reader::of(bytes, Some(core))).is_some()
+}

@@ -1,0 +1,81 @@
+//! What was under way when the process ended goes on as the same.
+
+use crate::io::Io;
+use crate::time::Timestamp;
+use crate::timer::TimerKey;
+
+use super::layer::{Client, ClientHandle, ClientMachine, Server, ServerMachine, Transactions};
+use super::{Timer, invite_client, invite_server, non_invite_client, timers};
+
+impl Transactions {
+    /// Sends every request again that waits for an answer, and every last answer that waits for
+    /// an ACK, byte for byte: nobody knows what of it had left, nor what came while nobody
+    /// listened. Whoever has had it takes it for a copy (RFC 3261 17), and says again what it said
+    /// before. By a stream nothing else would bring it there.
+    pub(crate) fn take_up(&mut self, io: &mut Io) {
+        let waiting: Vec<ClientHandle> =
+            self.clients.iter().filter(|(_, client)| client.waits()).map(|(at, _)| at).collect();
+        for at in waiting {
+            self.begin_again(io, at);
+        }
+        for (_, server) in self.servers.iter().filter(|(_, server)| server.waits()) {
+            if let Some(last) = server.last.clone() {
+                io.retransmit(server.flow, last);
+            }
+        }
+    }
+
+    fn begin_again(&mut self, io: &mut Io, at: ClientHandle) {
+        let Some(client) = self.clients.get_mut(at) else { return };
+        if let ClientMachine::Invite(_) = client.machine {
+            // The journal does not follow an INVITE past its first 100: it may have been heard of
+            // long ago, so it has its time anew.
+            let start = invite_client::State::Calling { resend: timers::A };
+            client.machine = ClientMachine::Invite(start);
+            let reliable = client.flow.is_reliable();
+            for (timer, after) in [(Timer::A, timers::A), (Timer::B, timers::B)] {
+                io.disarm(client.timers.take(timer));
+                if timer == Timer::B || !reliable {
+                    let id = io.arm(after, TimerKey::Client(at.to_bits(), timer));
+                    client.timers.set(timer, id);
+                }
+            }
+        }
+        if let Some(request) = client.request.clone() {
+            io.retransmit(client.flow, request);
+        }
+    }
+
+    /// Has a request that is no INVITE given up at `until`, where it would go on for longer.
+    pub(crate) fn give_up_at(&mut self, io: &mut Io, at: ClientHandle, until: Timestamp) {
+        let Some(client) = self.clients.get_mut(at) else { return };
+        io.disarm(client.timers.take(Timer::F));
+        let id = io.wheel.arm(until, TimerKey::Client(at.to_bits(), Timer::F));
+        client.timers.set(Timer::F, id);
+    }
+}
+
+impl Client {
+    /// Its peer has not been heard of, or owes a final answer to a request that is no INVITE.
+    fn waits(&self) -> bool {
+        matches!(
+            self.machine,
+            ClientMachine::Invite(invite_client::State::Calling { .. })
+                | ClientMachine::NonInvite(
+                    non_invite_client::State::Trying { .. } | non_invite_client::State::Proceeding,
+                )
+        )
+    }
+}
+
+impl Server {
+    /// An INVITE that was told to wait, or refused and not acknowledged.
+    fn waits(&self) -> bool {
+        matches!(
+            self.machine,
+            ServerMachine::Invite(
+                invite_server::State::Proceeding | invite_server::State::Completed { .. },
+            )
+        )
+    }
+}
