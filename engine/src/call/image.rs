@@ -115,7 +115,7 @@ image!(struct Leg {
     dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
     sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
     session, early, heard, reliable, phone, left_at, replaces,
-} later { trunk, bye_until } not {
+} later { trunk, bye_until, prack_due } not {
     sent_by = None, hop = None, served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
     described = Box::from([]), told = None,
 });

@@ -165,6 +165,9 @@ pub(crate) struct Leg {
     pub(crate) heard: Option<usize>,
     /// For a caller that wants reliable provisional answers.
     pub(crate) reliable: Option<Box<Reliable>>,
+    /// RSeq of the one that was unacknowledged when its INVITE was answered: its PRACK may have
+    /// crossed the answer, and still comes (RFC 3262 3).
+    pub(crate) prack_due: Option<u32>,
     /// Our BYE.
     pub(crate) bye: Option<ClientHandle>,
     /// When it is given up.
@@ -225,6 +228,7 @@ impl Leg {
             early: Vec::new(),
             heard: None,
             reliable: None,
+            prack_due: None,
             bye: None,
             bye_until: None,
             phone: None,

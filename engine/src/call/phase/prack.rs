@@ -118,6 +118,7 @@ impl Call {
         if let Some(waiting) = reliable.and_then(|reliable| reliable.waiting) {
             core.io.disarm(waiting.resend);
             core.io.disarm(waiting.over);
+            self.leg_mut(leg).prack_due = Some(waiting.rseq);
         }
     }
 
@@ -143,8 +144,15 @@ impl Call {
                 None
             }
         });
-        // RFC 3262 3: one that matches nothing unacknowledged.
-        let Some(waiting) = waiting else { return self.refuse(core, leg, server, 481, b"") };
+        let Some(waiting) = waiting else {
+            // RFC 3262 3: one that crossed the answer is still expected; one that matches nothing
+            // unacknowledged is 481, at which phones hang up.
+            let due = self.leg_mut(leg).prack_due.take_if(|due| {
+                msg.body().is_empty() && meant.is_some_and(|rack| rack.response == *due)
+            });
+            let status = if due.is_some() { 200 } else { 481 };
+            return self.refuse(core, leg, server, status, b"");
+        };
         core.io.disarm(waiting.resend);
         core.io.disarm(waiting.over);
         if let (Some(reliable), Some(sdp)) = (&mut self.leg_mut(leg).reliable, waiting.sdp) {

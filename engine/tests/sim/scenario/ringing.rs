@@ -134,6 +134,20 @@ fn an_answer_waits_for_the_prack_of_a_description() {
 }
 
 #[test]
+fn a_prack_that_crosses_the_answer_is_still_taken() {
+    let mut sim = Sim::new();
+    let call = calls(&mut sim, "Supported", Skills::default());
+    let call = call.then("sato", Act::Ring(180, false)).answered_by("sato");
+    let rseq: u32 = reliable_of(&call).header("RSeq").parse().unwrap();
+    let session = call.caller().clone();
+    let call = pracked(call, &session, rseq + 1, 481);
+    let call = pracked(call, &session, rseq, 200);
+    let call = pracked(call, &session, rseq, 481);
+    assert_eq!((call.caller().state, call.sim.leg("sato").state), (State::Up, State::Up));
+    call.caller_hangs_up();
+}
+
+#[test]
 fn a_caller_that_gives_up_while_the_answer_waits_leaves_nobody_talking() {
     let mut sim = Sim::new();
     let call = calls(&mut sim, "Supported", Skills::default());
