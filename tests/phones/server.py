@@ -110,3 +110,8 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode
+
+    def ended_well(self):
+        code = self.process.returncode
+        if code != 0:
+            raise AssertionError(f"tensou serve ended with {code}")

@@ -1,14 +1,12 @@
 """One baresip of its own: configured, started, dialled with, listened to."""
 
 import json
-import queue
-import re
 import socket
 import subprocess
 import threading
 import time
 
-import tone
+from phone import Phone
 
 # Its RTP sockets are bound to no address, so on loopback they send from 127.0.0.1: that is what
 # its SDP has to say.
@@ -46,18 +44,12 @@ snd_path {home}
 MODULES = "/usr/lib/baresip/modules"
 
 
-class Softphone:
-    """`account` is a line as baresip's accounts file has it; it speaks a tone of `frequency`."""
+class Softphone(Phone):
+    """`account` is a line as baresip's accounts file has it."""
 
     def __init__(self, name, address, account, frequency, home, authority=None):
-        self.name = name
-        self.frequency = frequency
-        self.home = home
-        self.log = home / "log"
-        self.events = queue.Queue()
+        super().__init__(name, frequency, home)
         self.control = None
-        home.mkdir()
-        tone.write(home / "speak.wav", frequency, seconds=20)
         # Who answers behind TLS must be the one that this certificate says.
         more = f"sip_cafile {authority}\nsip_verify_server yes" if authority else ""
         (home / "config").write_text(CONFIG.format(address=address, home=home, modules=MODULES, more=more))
@@ -66,7 +58,7 @@ class Softphone:
         # -t ends it even if the test is killed before it can.
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                ["baresip", "-4", "-s", "-f", str(home), "-t", "70"],
+                ["baresip", "-4", "-s", "-f", str(home), "-t", "100"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,59 +98,13 @@ class Softphone:
                 message = json.loads(received[colon + 1 : end])
                 received = received[end + 1 :]
                 if message.get("event"):
-                    self.events.put((time.monotonic(), message))
+                    self.happened(message)
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()
         self.control.sendall(b"%d:%s," % (len(text), text))
 
-    def expect(self, kind, seconds=10):
-        """Waits for the event and returns when it came, with its fields."""
-        until = time.monotonic() + seconds
-        seen = []
-        while True:
-            try:
-                at, event = self.events.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                others = ", ".join(seen) or "nothing"
-                raise AssertionError(
-                    f"{self.name}: no {kind} in {seconds} s, but {others}"
-                ) from None
-            if event["type"] == kind:
-                return at, event
-            seen.append(f"{event['type']} ({event.get('param', '')})")
-            if kind != "CALL_CLOSED" and event["type"] == "CALL_CLOSED":
-                raise AssertionError(f"{self.name}: the call ended before {kind}: {seen[-1]}")
-
-    def trace(self):
-        """SIP as it sent and received it, without the colours."""
-        text = self.log.read_text(errors="replace").replace("\r\n", "\n")
-        return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-    def received_invite(self):
-        """Request line and headers of the last INVITE that came in."""
-        found = re.findall(r"^(INVITE sip:\S+ SIP/2\.0\n.*?)\n\n", self.trace(), re.S | re.M)
-        if not found:
-            raise AssertionError(f"{self.name}: the SIP trace shows no INVITE")
-        return found[-1]
-
-    def take_recording(self):
-        """What it heard since the last time: its sndfile writes a file a call and direction."""
-        files = sorted(self.home.glob("dump-*-dec.wav"))
-        if len(files) != 1:
-            raise AssertionError(f"{self.name}: {len(files)} recordings of one call")
-        samples = tone.read(files[0])
-        for file in self.home.glob("dump-*.wav"):
-            file.unlink()
-        return samples
-
     def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        super().stop()
         if self.control:
             self.control.close()

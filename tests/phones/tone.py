@@ -20,6 +20,15 @@ def write(path, frequency, seconds):
         file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
 
 
+def is_whole(path):
+    """Its header is written when it is closed."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.getnframes() > 0
+    except (wave.Error, EOFError):
+        return False
+
+
 def read(path):
     with wave.open(str(path), "rb") as file:
         form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
