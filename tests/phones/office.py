@@ -1,7 +1,6 @@
 """A server, its carrier and its phones, on addresses of this run alone."""
 
 import random
-import urllib.request
 
 from server import Server
 from softphone import Softphone
@@ -93,11 +92,6 @@ class Site:
         for part in reversed(self.parts):
             part.stop()
 
-    def registrations(self):
-        with urllib.request.urlopen(f"{self.server.url}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        return [int(line.split()[1]) for line in lines if line.startswith("tensou_registrations ")]
-
     def call_states(self):
         return [call["state"] for call in self.server.get("calls")["items"]]
 
@@ -119,7 +113,7 @@ class Site:
 
 def registers(site, phone, count):
     """The phone was challenged and has proved itself; the registrar has so many bindings."""
-    eventually(f"{count} registrations in the metrics", lambda: site.registrations() == [count])
+    eventually(f"{count} registrations in the metrics", lambda: site.server.metric("tensou_registrations") == count)
     trace = phone.trace()
     check("SIP/2.0 401 " in trace, f"{phone.name}: its REGISTER was not challenged")
     check("\nAuthorization: Digest " in trace, f"{phone.name}: no digest in its REGISTER")

@@ -1,4 +1,4 @@
-"""A `tensou serve` on loopback with one trunk, one DID and one extension, by UDP, TCP and TLS."""
+"""A `tensou serve` on loopback, by UDP, TCP and TLS."""
 
 import json
 import signal
@@ -14,7 +14,8 @@ data_dir = "{home}/data"
 
 [sip]
 listen = ["udp:{address}:{port}", "tcp:{address}:{port}", "tls:{address}:{tls_port}"]
-tls = {{ certificate = "{home}/server.crt", key = "{home}/server.key" }}
+tls = {{ certificate = "{home}/server.crt", key = "{home}/server.key" {authorities} }}
+{sip}
 
 [media]
 listen = "{address}"
@@ -22,6 +23,7 @@ ports = "20000-20999"
 
 [admin]
 listen = "{address}:8080"
+{admin}
 
 [database]
 url = "sqlite:{home}/data/tensou.db"
@@ -41,16 +43,21 @@ def make_certificate(address, certificate, key):
 
 
 class Server:
-    def __init__(self, program, address, home, provisioning, port=5060):
+    """`more` are settings by their place in the text above; `https` is whom to believe at HTTPS."""
+
+    def __init__(self, program, address, home, provisioning, port=5060, more=None, https=None):
         self.program = program
-        self.url = f"http://{address}:8080"
+        self.https = https
+        self.url = f"{'https' if https else 'http'}://{address}:8080"
         self.log = home / "log"
-        (home / "data").mkdir(parents=True)
+        (home / "data").mkdir(parents=True, exist_ok=True)
         self.certificate = home / "server.crt"
-        make_certificate(address, self.certificate, home / "server.key")
+        if not self.certificate.exists():
+            make_certificate(address, self.certificate, home / "server.key")
         self.settings = home / "tensou.toml"
+        more = {"authorities": "", "sip": "", "admin": "", **(more or {})}
         self.settings.write_text(
-            SETTINGS.format(home=home, address=address, port=port, tls_port=port + 1)
+            SETTINGS.format(home=home, address=address, port=port, tls_port=port + 1, **more)
         )
         document = home / "provisioning.toml"
         document.write_text(provisioning)
@@ -71,11 +78,15 @@ class Server:
             self.process.wait()
             raise
 
+    def _open(self, path, head=None, timeout=5):
+        request = urllib.request.Request(f"{self.url}{path}", headers=head or {})
+        return urllib.request.urlopen(request, timeout=timeout, context=self.https)
+
     def _wait_until_ready(self):
         until = time.monotonic() + 15
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):
+                with self._open("/readyz", timeout=2):
                     return
             except (urllib.error.URLError, OSError) as error:
                 if self.process.poll() is not None or time.monotonic() > until:
@@ -92,10 +103,13 @@ class Server:
         return done.stdout
 
     def get(self, path):
-        head = {"Authorization": f"Bearer {self.token}"}
-        request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers=head)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with self._open(f"/api/v1/{path}", {"Authorization": f"Bearer {self.token}"}) as answer:
             return json.load(answer)
+
+    def metric(self, name):
+        with self._open("/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
     def records(self):
         return [json.loads(line) for line in self.run("cdr", "--format", "json").splitlines()]
@@ -115,3 +129,5 @@ class Server:
         code = self.process.returncode
         if code != 0:
             raise AssertionError(f"tensou serve ended with {code}")
+        if "panicked" in (text := self.log.read_text(errors="replace")):
+            raise AssertionError(text)

@@ -1,0 +1,179 @@
+"""Both ends of a call, by hand: who calls in by a trunk, and who answers behind another."""
+
+import itertools
+import re
+import socket
+import threading
+import time
+
+from wait import check
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n"
+    "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+)
+DIALLED = "0312001201"
+# Of all callers: no two requests are the same.
+REQUESTS = itertools.count(1)
+
+
+def header(message, name):
+    found = re.search(rf"(?im)^{name}\s*:\s*(.*?)\r$", message)
+    return found.group(1) if found else ""
+
+
+def headers(message, name):
+    return "".join(line + "\r\n" for line in re.findall(rf"(?im)^{name}\s*:.*(?=\r$)", message))
+
+
+class Callee(threading.Thread):
+    """Answers every INVITE, and BYE, by UDP."""
+
+    def __init__(self, address, port):
+        super().__init__(daemon=True)
+        self.address, self.port = address, port
+        self.byes = 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((address, port))
+        self.start()
+
+    def run(self):
+        while True:
+            data, peer = self.socket.recvfrom(65535)
+            request = data.decode(errors="replace")
+            if request.startswith(("ACK ", "SIP/2.0 ")):
+                continue
+            self.byes += request.startswith("BYE ")
+            copied = "".join(headers(request, name) for name in ("Via", "From", "Call-ID", "CSeq"))
+            to = header(request, "To")
+            to += "" if "tag=" in to else ";tag=callee"
+            body = SDP.format(ip=self.address) if request.startswith("INVITE ") else ""
+            kind = "Content-Type: application/sdp\r\n" if body else ""
+            answer = (
+                f"SIP/2.0 200 OK\r\n{copied}To: {to}\r\n"
+                f"Contact: <sip:{self.address}:{self.port}>\r\n"
+                f"{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            )
+            self.socket.sendto(answer.encode(), peer)
+
+
+class Datagrams:
+    """The way to the server by UDP."""
+
+    transport = "UDP"
+
+    def __init__(self, here, there):
+        self.here, self.there = here, there
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(here)
+        self.socket.settimeout(3)
+
+    def send(self, message):
+        self.socket.sendto(message, self.there)
+
+    def receive(self):
+        return self.socket.recv(65535)
+
+    def close(self):
+        self.socket.close()
+
+
+class Stream:
+    """The way to the server by a connection that stands."""
+
+    def __init__(self, connection, there, transport):
+        self.here, self.there = connection.getsockname()[:2], there
+        self.transport = transport
+        self.socket = connection
+        self.socket.settimeout(3)
+        self.received = b""
+
+    def send(self, message):
+        self.socket.sendall(message)
+
+    def receive(self):
+        """One message (RFC 3261 18.3)."""
+        while True:
+            head, found, rest = self.received.partition(b"\r\n\r\n")
+            length = re.search(rb"(?im)^content-length\s*:\s*(\d+)", head)
+            if found and len(rest) >= (size := int(length.group(1)) if length else 0):
+                self.received = rest[size:]
+                return head + found + rest[:size]
+            chunk = self.socket.recv(65535)
+            if not chunk:
+                raise ConnectionError("the server has ended the connection")
+            self.received += chunk
+
+    def close(self):
+        self.socket.close()
+
+
+class Caller:
+    """Calls in, by whatever way."""
+
+    def __init__(self, way):
+        self.way = way
+        self.ip, self.port = way.here
+        self.call = self.dialog = None
+
+    def ask(self, method, uri, to, cseq, body=""):
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        here = f"{self.ip}:{self.port}"
+        request = (
+            f"{method} {uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/{self.way.transport} {here};branch=z9hG4bK{next(REQUESTS)};rport\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:0399990000@{self.ip}>;tag=caller\r\nTo: {to}\r\n"
+            f"Call-ID: {self.call}@{self.ip}\r\nCSeq: {cseq} {method}\r\n"
+            f"Contact: <sip:{here};transport={self.way.transport.lower()}>\r\n"
+            f"{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+        self.way.send(request.encode())
+
+    def status(self, method):
+        """The final answer and its status."""
+        while True:
+            try:
+                answer = self.way.receive().decode(errors="replace")
+            except TimeoutError as error:
+                raise AssertionError(f"{method} is not answered") from error
+            status = re.match(r"SIP/2\.0 ([2-6]\d\d) ", answer)
+            if status and header(answer, "CSeq").endswith(method):
+                return int(status.group(1)), answer
+
+    def final(self, method):
+        status, answer = self.status(method)
+        check(status == 200, f"{method} of the trunk: {answer}")
+        return answer
+
+    def options(self, what):
+        """How an OPTIONS is answered."""
+        self.call = f"{what}-{next(REQUESTS)}"
+        ip, port = self.way.there
+        self.ask("OPTIONS", f"sip:{ip}:{port}", f"<sip:{ip}:{port}>", 1)
+        return self.status("OPTIONS")[0]
+
+    def tries(self, what):
+        """How a call of the DID is answered, with the answer."""
+        self.call = f"{what}-{next(REQUESTS)}"
+        ip, port = self.way.there
+        number = f"sip:{DIALLED}@{ip}:{port}"
+        self.ask("INVITE", number, f"<{number}>", 2, SDP.format(ip=self.ip))
+        return self.status("INVITE")
+
+    def calls(self, what):
+        """The DID is called and answers."""
+        status, answer = self.tries(what)
+        check(status == 200, f"INVITE of the trunk: {answer}")
+        self.dialog = header(answer, "Contact").strip("<>"), header(answer, "To")
+        self.ask("ACK", *self.dialog, 2)
+
+    def hangs_up(self):
+        self.ask("BYE", *self.dialog, 3)
+        self.final("BYE")
+
+    def serves(self, what):
+        """OPTIONS is answered and a call completes."""
+        check(self.options(what) == 200, f"{what}: OPTIONS of the trunk is refused")
+        self.calls(what)
+        time.sleep(0.2)
+        self.hangs_up()
