@@ -12,6 +12,7 @@
 mod api;
 pub mod app;
 pub mod board;
+mod connections;
 mod ui;
 
 use std::future::Future;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::Listener;
 use tensou_engine::OperatorCommand;
 use tensou_engine::route::Snapshot;
 use tensou_store::Store;
@@ -28,6 +29,8 @@ use tokio::sync::mpsc;
 
 use app::App;
 use board::Board;
+
+pub use connections::serve_router;
 
 /// What the shell provides.
 #[derive(Clone)]
@@ -82,16 +85,13 @@ pub fn router(deps: Deps) -> Router {
 }
 
 /// Serves until `shutdown` completes, then lets running requests end for up to three seconds.
-///
-/// # Errors
-/// The listener failed.
 pub async fn serve<L: Listener<Addr = SocketAddr>>(
     listener: L,
     deps: Deps,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     let app = App::new(deps);
-    let service = api::router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let router = api::router(&app);
     let mut closing = app.closing();
     let told = {
         let app = app.clone();
@@ -106,9 +106,7 @@ pub async fn serve<L: Listener<Addr = SocketAddr>>(
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = async { axum::serve(listener.tap_io(|_| {}), service).with_graceful_shutdown(told).await } => {
-            served
-        }
-        () = overdue => Ok(()),
+        () = serve_router(listener, router, told) => {}
+        () = overdue => {}
     }
 }

@@ -8,10 +8,12 @@ mod registrar;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::rng::Rng;
 use crate::sdp::{Origin, RelayAddress, Sdp, codec_in_common, rewrite};
 use crate::sip::syntax::{
     Challenge, Credentials, HeaderId, MAX_DATAGRAM, Message, NameAddr, Start, Uri, Via, Writer,
 };
+use crate::sip::transport::framing::{Frame, Framer, MAX_MESSAGE, Unreadable};
 
 pub use input::engine_input;
 pub use registrar::registrar;
@@ -42,6 +44,49 @@ pub fn sip_datagram(data: &[u8]) {
     let again = Message::parse_datagram(&buf);
     let again = again.unwrap_or_else(|fault| unreadable(&fault));
     assert_same(&message, &again);
+}
+
+/// Two bytes of how it is cut, then a stream: cut anywhere it gives the same frames as in one
+/// piece, and no more than a message is ever kept.
+pub fn sip_stream(data: &[u8]) {
+    let Some((&[seed, pings], stream)) = data.split_first_chunk::<2>() else { return };
+    let new = || {
+        let mut framer = Framer::new();
+        (0..pings % 4).for_each(|_| framer.expect_pong());
+        framer
+    };
+    let (mut whole, mut expected) = (new(), Vec::new());
+    whole.push(stream);
+    let goes_on = take_frames(&mut whole, &mut expected);
+    let (mut cut, mut found) = (new(), Vec::new());
+    let mut rng = Rng::new(seed.into());
+    let (mut rest, mut cut_goes_on) = (stream, true);
+    while cut_goes_on && !rest.is_empty() {
+        let most = [2, 40, 20_000][usize::from(seed) % 3];
+        let (part, tail) = rest.split_at((1 + rng.below(most) as usize).min(rest.len()));
+        cut.push(part);
+        cut_goes_on = take_frames(&mut cut, &mut found);
+        assert!(!cut_goes_on || cut.kept() < MAX_MESSAGE, "{} bytes kept", cut.kept());
+        rest = tail;
+    }
+    assert_eq!((found, cut_goes_on), (expected, goes_on));
+}
+
+/// Takes out what is whole; false when the stream ends by it.
+fn take_frames(framer: &mut Framer, found: &mut Vec<Frame>) -> bool {
+    loop {
+        match framer.next_frame() {
+            Ok(Some(frame)) => {
+                let last = matches!(frame, Frame::Unframed(_));
+                found.push(frame);
+                if last {
+                    return false;
+                }
+            }
+            Ok(None) => return true,
+            Err(Unreadable) => return false,
+        }
+    }
 }
 
 /// Values on their own: URIs, addresses, Via hops, digests.
@@ -200,6 +245,19 @@ mod tests {
         fn damaged_messages_break_nothing(bytes in damaged(INVITE)) {
             super::sip_datagram(&bytes);
             super::sip_value(&bytes);
+        }
+
+        #[test]
+        fn streams_of_damaged_messages_are_the_same_wherever_they_are_cut(
+            (cut, one, other) in (any::<[u8; 2]>(), damaged(INVITE), damaged(INVITE))
+        ) {
+            super::sip_stream(&[&cut[..], &one, b"\r\n\r\n", &other].concat());
+        }
+
+        #[test]
+        fn a_head_of_any_length_is_given_up_at_the_same_place(cut in any::<[u8; 2]>(), length in 16_000..17_000usize) {
+            let head = format!("INVITE sip:h SIP/2.0\r\nX: {}\r\n\r\n", "a".repeat(length));
+            super::sip_stream(&[&cut[..], head.as_bytes(), INVITE.as_bytes()].concat());
         }
 
         #[test]

@@ -34,7 +34,7 @@ pub(super) struct Sockets {
 pub(super) struct Web {
     address: SocketAddr,
     secure: bool,
-    servers: Vec<JoinHandle<io::Result<()>>>,
+    servers: Vec<JoinHandle<()>>,
     close: watch::Sender<bool>,
 }
 
@@ -118,7 +118,7 @@ impl Web {
     pub(super) async fn stop(self) {
         self.close.send_replace(true);
         for server in self.servers {
-            if !matches!(server.await, Ok(Ok(()))) {
+            if server.await.is_err() {
                 tracing::error!("a web server ended with a fault");
             }
         }
@@ -137,13 +137,13 @@ async fn serve_metrics(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
     let page = move || {
         let text = metrics.render();
         async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
     };
     let router = Router::new().route("/metrics", get(page));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    tensou_admin::serve_router(listener, router, shutdown).await;
 }
 
 /// Completes when the servers are to close, or nobody can tell them any more.

@@ -36,16 +36,22 @@ pub(super) struct Census {
 }
 
 impl Census {
+    /// Whether one more of this source is not too many of it.
+    pub(super) fn has_room_for(&self, source: IpAddr) -> bool {
+        self.by_source.get(&site(source)).is_none_or(|of_source| *of_source < MOST_OF_ONE_SOURCE)
+    }
+
+    /// Whether all places are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.all >= MOST_CONNECTIONS
+    }
+
     /// Counts a connection in; false when there are too many.
     pub(super) fn enter(&mut self, source: IpAddr) -> bool {
-        let of_source = self.by_source.entry(site(source)).or_insert(0);
-        if *of_source >= MOST_OF_ONE_SOURCE || self.all >= MOST_CONNECTIONS {
-            if *of_source == 0 {
-                self.by_source.remove(&site(source));
-            }
+        if self.is_full() || !self.has_room_for(source) {
             return false;
         }
-        *of_source += 1;
+        *self.by_source.entry(site(source)).or_insert(0) += 1;
         self.all += 1;
         true
     }

@@ -10,9 +10,9 @@ use rustls::pki_types::ServerName;
 use tensou_engine::{Flow, ListenerId, Transport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::connection::{Connection, Inbox};
@@ -26,6 +26,8 @@ const ACCEPTED: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Addresses whose TLS names are remembered; a site has a dozen.
 const MOST_NAMES: usize = 1_024;
+/// The log tells no sooner again of connections that were too many: who makes them would write it.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A connection that somebody made to us.
 struct Accepted {
@@ -40,7 +42,19 @@ struct Entry {
     flow: Flow,
     /// We made it; the way that requests without a connection took to it.
     ours: bool,
+    /// We have said something by it.
+    answered: bool,
     outgoing: mpsc::Sender<Arc<[u8]>>,
+    /// Its task lives as long as this; none when it has to give its place to another.
+    place: Option<oneshot::Sender<()>>,
+}
+
+/// What a connection's task is given.
+struct Entered {
+    flow: Flow,
+    outgoing: mpsc::Receiver<Arc<[u8]>>,
+    /// Ends when the place is taken away.
+    lost: oneshot::Receiver<()>,
 }
 
 /// See the module.
@@ -55,6 +69,9 @@ pub(crate) struct Switchboard {
     /// Each ends with its number, and whether the connection ever stood.
     tasks: JoinSet<(u32, bool)>,
     last: u32,
+    /// Connections that were too many since the log was told.
+    refused: u64,
+    told: Option<Instant>,
 }
 
 impl Switchboard {
@@ -69,6 +86,8 @@ impl Switchboard {
             names: HashMap::new(),
             tasks: JoinSet::new(),
             last: 0,
+            refused: 0,
+            told: None,
         }
     }
 
@@ -114,9 +133,12 @@ impl Switchboard {
             },
             number => Some(number),
         };
-        let entry = number.and_then(|number| self.connections.get(&number));
+        let entry = number.and_then(|number| self.connections.get_mut(&number));
         // A peer whose queue is full does not read; its connection ends by the write's patience.
-        let sent = entry.is_some_and(|entry| entry.outgoing.try_send(bytes).is_ok());
+        let sent = entry.is_some_and(|entry| {
+            entry.answered = true;
+            entry.outgoing.try_send(bytes).is_ok()
+        });
         if !sent {
             self.inbox.tell(FromStream::Unreachable { flow }).await;
         }
@@ -133,7 +155,7 @@ impl Switchboard {
                 Some((connector, self.server_name(flow.remote)?))
             }
         };
-        let (flow, outgoing) = self.enter(flow, true)?;
+        let Entered { flow, outgoing, .. } = self.enter(flow, true)?;
         self.by_way.insert((flow.transport, flow.remote), flow.connection);
         let inbox = self.inbox.clone();
         let class = self.parts.traffic_class;
@@ -177,11 +199,9 @@ impl Switchboard {
             (Transport::Tls, None) => return,
             (Transport::Tcp | Transport::Udp, _) => None,
         };
-        let Some((flow, outgoing)) =
-            self.enter(Flow { listener, transport, remote, connection: 0 }, false)
-        else {
-            tracing::warn!(%remote, "too many connections");
-            return;
+        let flow = Flow { listener, transport, remote, connection: 0 };
+        let Some(Entered { flow, outgoing, lost }) = self.enter(flow, false) else {
+            return self.tell_refused(remote);
         };
         let inbox = self.inbox.clone();
         self.tasks.spawn(async move {
@@ -195,14 +215,22 @@ impl Switchboard {
                 identify(&inbox, flow, names).await;
                 serve(shaken, flow, false, outgoing, inbox).await
             };
-            report(flow, served.await);
+            let served = tokio::select! {
+                served = served => served,
+                _ = lost => Err(io::Error::other("it gave its place to another")),
+            };
+            report(flow, served);
             (flow.connection, true)
         });
     }
 
     /// Gives a connection its number and place.
-    fn enter(&mut self, flow: Flow, ours: bool) -> Option<(Flow, mpsc::Receiver<Arc<[u8]>>)> {
-        if !self.census.enter(flow.remote.ip()) {
+    fn enter(&mut self, flow: Flow, ours: bool) -> Option<Entered> {
+        let source = flow.remote.ip();
+        if self.census.has_room_for(source) && self.census.is_full() {
+            self.make_room();
+        }
+        if !self.census.enter(source) {
             return None;
         }
         // Numbers come again after four thousand million connections; one that still stands is
@@ -214,14 +242,43 @@ impl Switchboard {
             }
         }
         let (sender, outgoing) = mpsc::channel(MOST_WAITING);
+        let (place, lost) = oneshot::channel();
         let flow = Flow { connection: self.last, ..flow };
-        self.connections.insert(self.last, Entry { flow, ours, outgoing: sender });
-        Some((flow, outgoing))
+        let place = Some(place);
+        let entry = Entry { flow, ours, answered: ours, outgoing: sender, place };
+        self.connections.insert(self.last, entry);
+        Some(Entered { flow, outgoing, lost })
+    }
+
+    /// Takes the place of the oldest connection that was never answered, so that strangers who
+    /// hold them all cannot keep a trunk out.
+    fn make_room(&mut self) {
+        let last = self.last;
+        let idle = self.connections.iter_mut();
+        let idle = idle.filter(|(_, entry)| !entry.answered && entry.place.is_some());
+        if let Some((_, entry)) = idle.max_by_key(|(number, _)| last.wrapping_sub(**number)) {
+            entry.place = None;
+            self.census.leave(entry.flow.remote.ip());
+        }
+    }
+
+    /// Who makes the most of connections does not make the log as well.
+    fn tell_refused(&mut self, remote: SocketAddr) {
+        self.refused += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            tracing::warn!(%remote, refused = self.refused, "too many connections");
+            self.refused = 0;
+            self.told = Some(Instant::now());
+        }
     }
 
     async fn ended(&mut self, number: u32, stood: bool) {
-        let Some(Entry { flow, ours, .. }) = self.connections.remove(&number) else { return };
-        self.census.leave(flow.remote.ip());
+        let Some(Entry { flow, ours, place, .. }) = self.connections.remove(&number) else {
+            return;
+        };
+        if place.is_some() {
+            self.census.leave(flow.remote.ip());
+        }
         if ours {
             self.by_way.remove(&(flow.transport, flow.remote));
         }

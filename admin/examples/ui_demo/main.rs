@@ -99,7 +99,7 @@ async fn serve(
     println!("http://{address}/");
     let story = tokio::spawn(play(script, store, board, asked, calls_a_minute));
     let stop = async { _ = tokio::signal::ctrl_c().await };
-    tensou_admin::serve(listener, deps, stop).await?;
+    tensou_admin::serve(listener, deps, stop).await;
     story.abort();
     Ok(())
 }

@@ -53,7 +53,12 @@ impl Framer {
 
     /// A message has begun and is not whole.
     pub fn is_within_message(&self) -> bool {
-        !self.buffer.is_empty()
+        self.kept() > 0
+    }
+
+    /// Bytes of what is not whole: at most a message's, once every frame has been taken out.
+    pub fn kept(&self) -> usize {
+        self.buffer.len()
     }
 
     /// We have sent a ping: one single line end is its answer.
