@@ -66,13 +66,21 @@ class Datagrams:
         self.here, self.there = here, there
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(here)
-        self.socket.settimeout(3)
+        self.socket.settimeout(0.5)
+        self.last = b""
 
     def send(self, message):
+        self.last = message
         self.socket.sendto(message, self.there)
 
     def receive(self):
-        return self.socket.recv(65535)
+        """Sends again what is not answered (RFC 3261 17.1, without the intervals)."""
+        for _ in range(12):
+            try:
+                return self.socket.recv(65535)
+            except TimeoutError:
+                self.socket.sendto(self.last, self.there)
+        raise TimeoutError
 
     def close(self):
         self.socket.close()
@@ -161,19 +169,27 @@ class Caller:
         return self.status("INVITE")
 
     def calls(self, what):
-        """The DID is called and answers."""
+        """The DID is called; how its INVITE was answered."""
         status, answer = self.tries(what)
-        check(status == 200, f"INVITE of the trunk: {answer}")
-        self.dialog = header(answer, "Contact").strip("<>"), header(answer, "To")
+        target = header(answer, "Contact").strip("<>") or f"sip:{self.way.there[0]}"
+        self.dialog = target, header(answer, "To")
         self.ask("ACK", *self.dialog, 2)
+        return status
 
     def hangs_up(self):
         self.ask("BYE", *self.dialog, 3)
         self.final("BYE")
 
+    def completes(self, what):
+        """A call from INVITE to BYE; how its INVITE was answered."""
+        status = self.calls(what)
+        if status == 200:
+            self.hangs_up()
+        return status
+
     def serves(self, what):
         """OPTIONS is answered and a call completes."""
         check(self.options(what) == 200, f"{what}: OPTIONS of the trunk is refused")
-        self.calls(what)
+        check(self.calls(what) == 200, f"{what}: the trunk's call is refused")
         time.sleep(0.2)
         self.hangs_up()
