@@ -33,6 +33,7 @@ const HOT: &[&str] = &[
 /// Files with locks and why each may have them.
 const ALLOWED: &[(&str, &str)] = &[
     ("admin/src/board/mod.rs", "the live board: one writing task, many reading requests"),
+    ("admin/src/connections.rs", "a semaphore bounds connections of REST and UI"),
     ("src/tls_listener.rs", "a semaphore bounds TLS handshakes of REST and UI"),
     ("admin/src/app/mod.rs", "a semaphore bounds password hashing, off every call's way"),
     ("admin/src/app/auth/throttle.rs", "failed sign-ins by source"),
