@@ -276,6 +276,16 @@ impl Call {
         }
     }
 
+    /// A 2xx to another INVITE of `leg` than its last: it comes again within the call, or follows
+    /// the failure after which the INVITE was sent once more.
+    pub(super) fn on_late_answer(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
+        if matches!(self.leg(leg).state, LegState::Up | LegState::Leaving) {
+            return self.acknowledge_again(core, leg, msg);
+        }
+        let tag = msg.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        self.end_stray(core, leg, msg, tag);
+    }
+
     /// A 2xx came again: so does its ACK (RFC 3261 13.2.2.4), unless it still waits for an
     /// answer.
     pub(super) fn acknowledge_again(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {

@@ -25,16 +25,17 @@ use super::{Effect, Failure, Step};
 ///          v               +-+ deliver +---------------------------------->|
 ///    +-----------+                             v          v                |
 ///    | Completed | 300-699: ACK        +------------+ 2xx: deliver         |
-///    +-----------+                     |  Accepted  |                      |
-///          |                           +------------+                      |
+///    +-----------+-------------------->|  Accepted  |                      |
+///          |      2xx: deliver, arm M  +------------+                      |
 ///          | D; transport error: report       | M                          v
 ///          +----------------------------------+----------------->    Terminated
 /// ```
 ///
 /// Departures: on a reliable transport D is zero (17.1.1.2), so Completed is passed by.
 /// `Abandon` is ours: the user ends a transaction whose peer fell silent after CANCEL
-/// (9.1, last paragraph). A 2xx after a 300-699 is absorbed: the RFC has no edge for it, and a
-/// proxy that forwarded a failure has no branch left that could answer.
+/// (9.1, last paragraph). The edge from Completed to Accepted is ours too: a proxy forwards a
+/// 2xx even after a failure (16.7, step 5), and whoever answered behind it would sit in a call
+/// that nobody acknowledges and nobody ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Nothing was heard yet.
@@ -167,8 +168,11 @@ fn completed(input: Input) -> Step<State> {
         Input::Failure => Step::to(State::Completed, [Effect::SendAck]),
         Input::TransportError => failed(Failure::TransportError),
         Input::D => Step::to(State::Terminated, [Effect::Destroy]),
-        Input::Provisional | Input::Success => Step::absorbed(State::Completed),
-        Input::Abandon => Step::absorbed(State::Completed),
+        Input::Success => Step::to(
+            State::Accepted,
+            [Effect::Disarm(Timer::D), Effect::Deliver, Effect::Arm(Timer::M, timers::M)],
+        ),
+        Input::Provisional | Input::Abandon => Step::absorbed(State::Completed),
         Input::A | Input::B | Input::M => Step::absorbed(State::Completed),
     }
 }

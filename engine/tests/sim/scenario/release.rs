@@ -4,7 +4,7 @@ use tensou_engine::{CallResult, EndedBy};
 
 use crate::office::{CARRIER, DIRECT, GATEWAY, SALES};
 use crate::session::State;
-use crate::sim::{Sim, secs};
+use crate::sim::{Call, Sim, secs};
 use crate::ua::{Act, Alarm};
 
 #[test]
@@ -60,6 +60,35 @@ fn a_callee_that_hangs_up_at_once_has_its_record() {
     let cdr = call.then("sato", Act::Answer).over();
     assert_eq!((cdr.result, cdr.ended_by), (CallResult::Answered, EndedBy::Callee));
     assert!(cdr.duration.as_millis() < 20);
+}
+
+/// Another phone behind the number of `who` answers; it must be acknowledged and hung up.
+fn a_twin_answers_and_is_ended<'a>(call: Call<'a>, who: &str) -> Call<'a> {
+    let (place, session) = call.sim.find(who).unwrap();
+    let fork = Alarm::Act { session, act: Act::Fork };
+    call.sim.world.at(&place, |ua, out| ua.wakes(&fork, out));
+    let call = call.waits(secs(1));
+    let twin = call.sim.world.uas[&place].sessions.last().unwrap();
+    assert_eq!((twin.state, twin.facts.bye_heard.is_some()), (State::Ended, true));
+    call
+}
+
+#[test]
+fn a_phone_behind_a_fork_that_answers_after_the_487_is_ended() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).acts(Act::Cancel).waits(secs(1));
+    assert!(call.sim.leg("sato").facts.cancel.is_some());
+    let cdr = a_twin_answers_and_is_ended(call, "sato").over();
+    assert_eq!((cdr.result, cdr.duration.as_micros()), (CallResult::Cancelled, 0));
+}
+
+#[test]
+fn a_phone_behind_a_fork_that_answers_after_a_refusal_is_ended_and_the_next_rings_on() {
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]).refused_by("sato", 486);
+    let call = a_twin_answers_and_is_ended(call, "sato");
+    let cdr = call.answered_by("suzuki").caller_hangs_up();
+    assert_eq!((cdr.result, cdr.legs[0].sip_status), (CallResult::Answered, 486));
 }
 
 #[test]
