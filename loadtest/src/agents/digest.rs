@@ -38,6 +38,18 @@ impl Algorithm {
     }
 }
 
+/// The value of `Authorization` for a request that was refused with these challenges; none when
+/// none of them is understood.
+pub fn credentials(
+    challenges: &[String],
+    (user, password): (&str, &str),
+    (method, uri): (&str, &str),
+    cnonce: &str,
+) -> Option<String> {
+    let signed = Signed { user, password, method, uri, cnonce, count: 1 };
+    Challenge::choose(challenges).map(|challenge| challenge.sign(&signed))
+}
+
 /// A request to be signed.
 pub(crate) struct Signed<'a> {
     pub(crate) user: &'a str,

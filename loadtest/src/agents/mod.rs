@@ -22,6 +22,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use digest::credentials;
 pub use latency::Delays;
 pub use population::{AgentId, Gateway, Phone};
 pub use script::{Behaviour, CallScript, Expectation, Outcome, Report, Ringing, Side, Then};

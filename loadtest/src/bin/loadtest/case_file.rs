@@ -17,10 +17,13 @@ pub(crate) struct CaseFile {
     /// The most that the whole case may take.
     #[serde(default = "ten")]
     pub(crate) seconds: u64,
+    /// Which loopback everybody is on.
+    #[serde(default)]
+    pub(crate) network: Network,
     /// Parts played by SIPp.
     #[serde(default)]
     pub(crate) sipp: Vec<SippPart>,
-    /// Parts played by datagrams written out in files.
+    /// Parts played by messages written out in files.
     #[serde(default)]
     pub(crate) raw: Vec<RawPart>,
     /// Parts played by simulated phones.
@@ -37,11 +40,32 @@ pub(crate) struct CaseFile {
     pub(crate) metrics: BTreeMap<String, f64>,
 }
 
+/// `network`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Network {
+    #[default]
+    Ipv4,
+    Ipv6,
+}
+
+/// How a part's messages go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transport {
+    #[default]
+    Udp,
+    Tcp,
+    Tls,
+}
+
 /// A SIPp.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SippPart {
     pub(crate) at: Party,
+    #[serde(default)]
+    pub(crate) transport: Transport,
     /// Relative to the directory.
     pub(crate) scenario: PathBuf,
     /// The number it calls; without one it waits for calls.
@@ -55,11 +79,16 @@ pub(crate) struct SippPart {
     pub(crate) pause_ms: u64,
 }
 
-/// Datagrams in files, sent and expected in order.
+/// Messages in files, sent and expected in order.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawPart {
     pub(crate) at: Party,
+    /// Of the extension that it is; `[authorization]` answers the challenge that came last.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    #[serde(default)]
+    pub(crate) transport: Transport,
     pub(crate) step: Vec<Step>,
 }
 
@@ -76,12 +105,22 @@ pub(crate) enum Step {
     ExpectAgain { times: u32, seconds: f64 },
     /// As `expect`, but only within these seconds.
     ExpectWithin { line: String, seconds: f64 },
+    /// The last expected message holds this text, its placeholders filled in.
+    Contains(String),
     /// Answers the last request that was expected.
     Answer(u16),
-    /// Nothing at all must come for so long.
+    /// Answers the last request that came and begins so.
+    AnswerTo { line: String, status: u16 },
+    /// Nothing of this case must come for so long.
     SilenceSeconds(f64),
     /// Waits and passes over whatever comes.
     PauseSeconds(f64),
+    /// Remembers the last expected message by a name: `[NAME.target]` and the like.
+    Keep(String),
+    /// Connects once more (TCP).
+    Connect,
+    /// Resets every connection (TCP).
+    Reset,
 }
 
 /// A simulated phone at [`Party::Phone`].
@@ -141,6 +180,12 @@ impl CaseFile {
             bail!("{} expects nothing", path.display());
         }
         Ok(case)
+    }
+
+    /// Who takes part by SIPp or by messages from files.
+    pub(crate) fn parties(&self) -> Vec<Party> {
+        let sipp = self.sipp.iter().map(|part| part.at);
+        sipp.chain(self.raw.iter().map(|part| part.at)).collect()
     }
 
     pub(crate) fn limit(&self) -> Duration {

@@ -2,9 +2,12 @@
 //! reports what it did and what it cost.
 
 mod addresses;
+mod aftermath;
+mod agents;
 mod case;
 mod case_file;
 mod echo;
+mod helper;
 mod http;
 mod impair;
 mod load;
@@ -14,10 +17,15 @@ mod report;
 mod rtp;
 mod server;
 mod sipp;
+mod site;
+mod spoken;
 mod step;
+mod suite;
 mod svg;
 mod throttle;
+mod wire;
 mod witness;
+mod work_dir;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +72,9 @@ enum Command {
         /// Only those whose path contains this
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
+        /// Servers that take cases side by side
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..i64::from(addresses::Lane::MOST)))]
+        lanes: u8,
     },
     /// Calls through a hunt group of three: one answers, two are told to stop
     Calls(load::CallsArgs),
@@ -82,9 +93,9 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Command::Case { dir } => case::run_all(&cli.common, std::slice::from_ref(dir)),
-        Command::Cases { only } => case::find(&cli.common.scenarios, only.as_deref())
-            .and_then(|dirs| case::run_all(&cli.common, &dirs)),
+        Command::Case { dir } => suite::run_all(&cli.common, std::slice::from_ref(dir), 1),
+        Command::Cases { only, lanes } => suite::find(&cli.common.scenarios, only.as_deref())
+            .and_then(|dirs| suite::run_all(&cli.common, &dirs, *lanes)),
         Command::Calls(args) => load::calls(&cli.common, args),
         Command::Ramp(args) => load::ramp(&cli.common, args),
         Command::Overload(args) => overload::run(&cli.common, args),

@@ -7,12 +7,14 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::addresses::Party;
-use crate::case::WorkDir;
+use crate::case_file::Transport;
 use crate::report::{Column, Plot, Report, percentile};
 use crate::server::Server;
 use crate::sipp::{Play, Sipp};
+use crate::site::Site;
 use crate::svg::Line;
 use crate::throttle::Throttle;
+use crate::work_dir::WorkDir;
 use crate::{Common, seconds};
 use tensou_loadtest::host::Machine;
 
@@ -114,12 +116,13 @@ fn step(common: &Common, args: &OverloadArgs, rate: u32) -> Result<Row> {
     let work = WorkDir::new(common.keep)?;
     let path = common.scenarios.join("operator.toml");
     let document = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let server = Server::start(&common.server, work.path(), &document)?;
+    let server = Server::start(&common.server, work.path(), &document, &Site::plain())?;
     let seconds = args.step.as_secs_f64();
     let count = (f64::from(rate) * seconds) as u32;
     let play = |party: Party, scenario: &str, calls| Play {
         name: format!("{party:?}"),
         scenario: common.scenarios.join("common").join(scenario),
+        transport: Transport::Udp,
         here: server.addresses.sip(party),
         calls,
         count,

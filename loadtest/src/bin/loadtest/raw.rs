@@ -1,25 +1,35 @@
-//! Datagrams from files, for what no well-behaved SIP stack would send.
+//! Messages from files, for what no well-behaved SIP stack would send.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tensou_loadtest::agents::credentials;
 
-use crate::case_file::Step;
+use crate::case_file::{RawPart, Step, Transport};
+use crate::spoken::{self, Spoken};
+use crate::wire::Wire;
 
 /// How long `expect` waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A part in a scenario, played step by step.
 pub(crate) struct Raw<'a> {
-    socket: UdpSocket,
-    here: SocketAddr,
-    server: SocketAddr,
+    wire: Wire,
     dir: &'a Path,
+    part: &'a RawPart,
+    /// Placeholders that stay the same throughout the part.
+    fixed: Vec<(&'static str, String)>,
+    /// In every Call-ID, tag and branch of this part, and of no other.
     unique: String,
+    /// Call-IDs of calls that came to it.
+    taken: Vec<String>,
     /// The last message that was expected and came.
-    last: String,
+    last: Spoken,
+    kept: BTreeMap<String, Spoken>,
     /// Everything that came.
     seen: Vec<String>,
 }
@@ -30,18 +40,32 @@ impl Raw<'_> {
         here: SocketAddr,
         server: SocketAddr,
         dir: &Path,
-        steps: &[Step],
+        part: &RawPart,
     ) -> Result<()> {
+        let unique = unique();
+        let transport = match part.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => bail!("raw parts speak UDP and TCP"),
+        };
         let mut raw = Raw {
-            socket: UdpSocket::bind(here).with_context(|| here.to_string())?,
-            here,
-            server,
+            wire: Wire::open(part.transport, here, server)?,
             dir,
-            unique: format!("{}x{}", std::process::id(), here.ip().to_string().replace('.', "x")),
-            last: String::new(),
+            part,
+            fixed: vec![
+                ("server", server.to_string()),
+                ("here", here.to_string()),
+                ("here_ip", here.ip().to_string()),
+                ("transport", transport.to_owned()),
+                ("unique", unique.clone()),
+            ],
+            unique,
+            taken: Vec::new(),
+            last: Spoken::default(),
+            kept: BTreeMap::new(),
             seen: Vec::new(),
         };
-        for step in steps {
+        for step in &part.step {
             raw.step(step).with_context(|| format!("{step:?}; came so far: {:?}", raw.lines()))?;
         }
         Ok(())
@@ -51,36 +75,70 @@ impl Raw<'_> {
         match step {
             Step::Send(file) => {
                 let bytes = std::fs::read(self.dir.join(file)).with_context(|| file.clone())?;
-                let filled = self.fill(&bytes);
-                self.socket.send_to(&filled, self.server)?;
+                let filled = spoken::fill(&bytes, &self.fixed, &self.last, &self.kept);
+                self.wire.send(&self.authorized(filled))?;
             }
             Step::Expect(line) => self.expect(line, PATIENCE)?,
-            Step::ExpectWithin { line, seconds } => {
-                self.expect(line, Duration::from_secs_f64(*seconds))?;
-            }
+            Step::ExpectWithin { line, seconds } => self.expect(line, period(*seconds))?,
             Step::ExpectAgain { times, seconds } => {
-                let deadline = Instant::now() + Duration::from_secs_f64(*seconds);
-                let wanted = self.last.clone();
+                let deadline = Instant::now() + period(*seconds);
+                let wanted = self.last.text.clone();
                 for _ in 0..*times {
                     while self.receive(deadline)?.context("it did not come again")? != wanted {}
                 }
             }
+            Step::Contains(text) => {
+                let text = spoken::fill(text.as_bytes(), &self.fixed, &self.last, &self.kept);
+                let text = String::from_utf8_lossy(&text);
+                if !self.last.text.contains(&*text) {
+                    bail!("{text} is not in:\n{}", self.last.text);
+                }
+            }
             Step::Answer(status) => {
-                let answer = self.answer(*status);
-                self.socket.send_to(answer.as_bytes(), self.server)?;
+                let answer = spoken::answer(&self.last.text, *status);
+                self.wire.send(answer.as_bytes())?;
+            }
+            Step::AnswerTo { line, status } => {
+                let request = self.seen.iter().rfind(|message| message.starts_with(line));
+                let answer = spoken::answer(request.context("no such request came")?, *status);
+                self.wire.send(answer.as_bytes())?;
             }
             Step::SilenceSeconds(seconds) => {
-                let deadline = Instant::now() + Duration::from_secs_f64(*seconds);
-                if let Some(message) = self.receive(deadline)? {
+                if let Some(message) = self.receive(Instant::now() + period(*seconds))? {
                     bail!("this broke the silence:\n{message}");
                 }
             }
             Step::PauseSeconds(seconds) => {
-                let deadline = Instant::now() + Duration::from_secs_f64(*seconds);
+                let deadline = Instant::now() + period(*seconds);
                 while self.receive(deadline)?.is_some() {}
             }
+            Step::Keep(name) => {
+                self.kept.insert(name.clone(), self.last.clone());
+            }
+            Step::Connect => self.wire.connect()?,
+            Step::Reset => self.wire.reset()?,
         }
         Ok(())
+    }
+
+    /// The request with the answer to the last challenge, where it asks for that.
+    fn authorized(&self, request: Vec<u8>) -> Vec<u8> {
+        const PLACE: &str = "[authorization]";
+        let text = String::from_utf8_lossy(&request);
+        let (Some(user), Some(password)) = (&self.part.user, &self.part.password) else {
+            return request;
+        };
+        let mut first = text.split(' ');
+        let (Some(method), Some(uri), true) = (first.next(), first.next(), text.contains(PLACE))
+        else {
+            return request;
+        };
+        let challenges: Vec<String> = spoken::lines(&self.last.text, "WWW-Authenticate")
+            .filter_map(|line| Some(line.split_once(':')?.1.trim().to_owned()))
+            .collect();
+        let value = credentials(&challenges, (user, password), (method, uri), &self.unique);
+        let line = value.map(|value| format!("Authorization: {value}")).unwrap_or_default();
+        text.replace(PLACE, &line).into_bytes()
     }
 
     fn expect(&mut self, line: &str, patience: Duration) -> Result<()> {
@@ -90,7 +148,9 @@ impl Raw<'_> {
             let message = self.receive(deadline)?.context("it did not come")?;
             let repeated = self.seen[..known].contains(&message);
             if message.starts_with(line) && !repeated {
-                self.last = message;
+                let told = spoken::target(&message).map(str::to_owned);
+                let target = told.unwrap_or_else(|| self.target_of(&message));
+                self.last = Spoken { text: message, target };
                 return Ok(());
             }
             if !repeated && !message.starts_with("SIP/2.0 1") {
@@ -99,99 +159,92 @@ impl Raw<'_> {
         }
     }
 
+    /// Answers to BYE have no Contact: the last one that was told in the dialog stays.
+    fn target_of(&self, message: &str) -> String {
+        let call = spoken::header(message, "Call-ID");
+        let dialog = self.seen.iter().rev().filter(|it| spoken::header(it, "Call-ID") == call);
+        dialog.filter_map(|it| spoken::target(it)).next().unwrap_or_default().to_owned()
+    }
+
     fn lines(&self) -> Vec<&str> {
         self.seen.iter().filter_map(|message| message.lines().next()).collect()
     }
 
+    /// The next message that belongs to this part.
     fn receive(&mut self, deadline: Instant) -> Result<Option<String>> {
-        let mut buffer = [0u8; 65_536];
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            self.socket.set_read_timeout(Some(left))?;
-            match self.socket.recv_from(&mut buffer) {
-                Ok((len, _)) => {
-                    let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-                    self.seen.push(text.clone());
-                    return Ok(Some(text));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
+        while let Some(message) = self.wire.receive(deadline)? {
+            if self.is_ours(&message) {
+                self.seen.push(message.clone());
+                return Ok(Some(message));
             }
         }
+        Ok(None)
     }
 
-    /// Line ends become CRLF (files keep them as LF, so that they can be read and compared),
-    /// placeholders their values. Bytes that are not UTF-8 stay as they are.
-    fn fill(&self, file: &[u8]) -> Vec<u8> {
-        let header = |name: &str| {
-            let found = self.last.lines().find_map(|line| line.strip_prefix(name));
-            found.map(str::trim).unwrap_or_default().to_owned()
-        };
-        let contact = header("Contact:");
-        let target = contact.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
-        let values = [
-            ("[server]", self.server.to_string()),
-            ("[here]", self.here.to_string()),
-            ("[here_ip]", self.here.ip().to_string()),
-            ("[unique]", self.unique.clone()),
-            ("[to]", header("To:")),
-            ("[target]", target),
-        ];
-        let mut out = Vec::with_capacity(file.len() + 64);
-        let mut rest = file;
-        while let Some((first, after)) = rest.split_first() {
-            let known = values.iter().find(|(name, _)| rest.starts_with(name.as_bytes()));
-            match (known, first) {
-                (Some((name, value)), _) => {
-                    out.extend_from_slice(value.as_bytes());
-                    rest = &rest[name.len()..];
-                    continue;
-                }
-                (None, b'\n') if out.last() != Some(&b'\r') => out.extend_from_slice(b"\r\n"),
-                (None, byte) => out.push(*byte),
-            }
-            rest = after;
+    /// Whether a message is of a call of this part, and not left over from an earlier case.
+    fn is_ours(&mut self, message: &str) -> bool {
+        let call = spoken::header(message, "Call-ID");
+        if call.is_empty() || call.contains(&self.unique) || self.taken.iter().any(|it| it == call)
+        {
+            return true;
         }
-        out
+        let begins =
+            message.starts_with("INVITE ") && !spoken::header(message, "To").contains(";tag=");
+        if begins {
+            self.taken.push(call.to_owned());
+        }
+        begins
     }
+}
 
-    /// RFC 3261 8.2.6.2, by copying lines.
-    fn answer(&self, status: u16) -> String {
-        let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-        let mut answer = format!("SIP/2.0 {status} Raw\r\n");
-        for line in self.last.lines().take_while(|line| !line.is_empty()) {
-            if copied.iter().any(|name| line.starts_with(name)) {
-                answer.push_str(line);
-                answer.push_str("\r\n");
-            }
-        }
-        answer.push_str("Content-Length: 0\r\n\r\n");
-        answer
-    }
+/// In no other part of any run.
+fn unique() -> String {
+    static PARTS: AtomicU32 = AtomicU32::new(0);
+    let part = PARTS.fetch_add(1, Ordering::Relaxed);
+    format!("{part}x{:016x}", rand::random::<u64>())
+}
+
+fn period(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addresses::Party;
 
     #[test]
-    fn placeholders_are_filled_and_foreign_bytes_stay() {
-        let raw = Raw {
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            here: "127.0.0.1:5070".parse().unwrap(),
-            server: "127.0.0.1:5060".parse().unwrap(),
+    fn a_late_message_of_another_call_is_passed_over() {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let here = "127.0.0.1:0".parse().unwrap();
+        let wire = Wire::open(Transport::Udp, here, far.local_addr().unwrap()).unwrap();
+        let Wire::Datagrams { socket, .. } = &wire else { unreachable!("UDP was asked for") };
+        let to = socket.local_addr().unwrap();
+        let part = RawPart {
+            at: Party::Gateway,
+            user: None,
+            password: None,
+            transport: Transport::Udp,
+            step: Vec::new(),
+        };
+        let mut raw = Raw {
+            wire,
             dir: Path::new("."),
-            unique: "u1".into(),
-            last: "SIP/2.0 200 OK\r\nTo: <sip:a@b>;tag=x\r\nContact: <sip:c@d:1>\r\n\r\n".into(),
+            part: &part,
+            fixed: Vec::new(),
+            unique: "7x1".into(),
+            taken: Vec::new(),
+            last: Spoken::default(),
+            kept: BTreeMap::new(),
             seen: Vec::new(),
         };
-        let filled = raw.fill(b"ACK [target] SIP/2.0\nTo: [to]\nVia: [here] [unique]\xff\r\n");
-        assert_eq!(
-            filled,
-            b"ACK sip:c@d:1 SIP/2.0\r\nTo: <sip:a@b>;tag=x\r\nVia: 127.0.0.1:5070 u1\xff\r\n"
-        );
+        for call in ["6x1@h", "7x1@h"] {
+            let bye =
+                format!("BYE sip:a@h SIP/2.0\r\nTo: <sip:a@h>;tag=1\r\nCall-ID: {call}\r\n\r\n");
+            far.send_to(bye.as_bytes(), to).unwrap();
+        }
+        raw.expect("BYE ", PATIENCE).unwrap();
+        assert_eq!(spoken::header(&raw.last.text, "Call-ID"), "7x1@h");
+        assert_eq!(raw.seen.len(), 1);
     }
 }

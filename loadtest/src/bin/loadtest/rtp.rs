@@ -10,10 +10,11 @@ use serde::Serialize;
 use tensou_loadtest::agents::{Behaviour, CallScript, Expectation, Gateway, Report as Leg, World};
 
 use crate::addresses::Party;
-use crate::case::WorkDir;
 use crate::report::{Column, Plot, Report};
 use crate::server::{Metrics, Server};
+use crate::site::Site;
 use crate::svg::Line;
+use crate::work_dir::WorkDir;
 use crate::{Common, seconds};
 use tensou_loadtest::host::Machine;
 
@@ -121,7 +122,7 @@ fn measure(common: &Common, calls: u32, talk: Duration) -> Result<(Step, Vec<Str
     let work = WorkDir::new(common.keep)?;
     let path = common.scenarios.join("operator.toml");
     let document = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let server = Server::start(&common.server, work.path(), &document)?;
+    let server = Server::start(&common.server, work.path(), &document, &Site::plain())?;
     let mut world = World::new(u64::from(calls))?;
     let party = |party| -> SocketAddr { server.addresses.sip(party) };
     let member = Gateway {

@@ -13,12 +13,16 @@ use serde_json::Value;
 
 use crate::addresses::{Addresses, Party};
 use crate::http;
+use crate::site::Site;
 use tensou_loadtest::host::Usage;
 
 /// How long a start may take: migrations of an empty database included.
 const STARTING: Duration = Duration::from_secs(20);
 /// How long a stop may take once no call is left.
 const STOPPING: Duration = Duration::from_secs(15);
+/// Silence that is no fault: most cases are without voice, and those of session timers last over
+/// the usual minute.
+const IDLE_SECONDS: u32 = 600;
 /// Records reach the database in batches; the contract asks for five seconds at most.
 const SETTLING: Duration = Duration::from_secs(5);
 
@@ -37,8 +41,8 @@ pub(crate) type Metrics = BTreeMap<String, f64>;
 
 impl Server {
     /// Imports the document into an empty database and starts serving.
-    pub(crate) fn start(binary: &Path, dir: &Path, document: &str) -> Result<Server> {
-        let addresses = Addresses::of_process();
+    pub(crate) fn start(binary: &Path, dir: &Path, document: &str, site: &Site) -> Result<Server> {
+        let addresses = site.addresses;
         let binary = binary
             .canonicalize()
             .with_context(|| format!("{} (say which with --server)", binary.display()))?;
@@ -49,12 +53,12 @@ impl Server {
             &config,
             format!(
                 "[node]\nname = \"loadtest\"\ndata_dir = \"{data}\"\ndrain_seconds = 2\n\
-                 [sip]\nlisten = [\"udp:{sip}\"]\n\
-                 [media]\nlisten = \"{ip}\"\n\
+                 [sip]\n{sip}\
+                 [media]\nlisten = \"{ip}\"\nidle_timeout_seconds = {IDLE_SECONDS}\n\
                  [admin]\nlisten = \"{admin}\"\n\
                  [log]\nlevel = \"info\"\n",
                 data = dir.join("data").display(),
-                sip = addresses.sip(Party::Server),
+                sip = site.sip_settings(),
             ),
         )?;
         let provisioning = dir.join("operator.toml");

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::addresses::TLS_PORT;
+use crate::case_file::Transport;
+
 /// What a SIPp is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Play {
     /// For messages and file names.
     pub(crate) name: String,
     pub(crate) scenario: PathBuf,
+    pub(crate) transport: Transport,
     pub(crate) here: SocketAddr,
     /// Whom it calls; none waits for calls.
     pub(crate) calls: Option<(SocketAddr, String)>,
@@ -59,11 +63,21 @@ impl Sipp {
             command.args(["-l", &play.count.max(1000).to_string()]);
         }
         let ip = play.here.ip().to_string();
+        let (mode, via, contact) = match play.transport {
+            Transport::Udp => ("u1", "UDP", play.here.to_string()),
+            Transport::Tcp => ("t1", "TCP", format!("{};transport=tcp", play.here)),
+            // SIPp's TCP goes through a tunnel at each end, see [`crate::site`].
+            Transport::Tls => {
+                let public = SocketAddr::new(play.here.ip(), TLS_PORT);
+                ("t1", "TLS", format!("{public};transport=tls"))
+            }
+        };
         command
             .arg("-sf")
             .arg(scenario)
             .args(["-i", &ip, "-mi", &ip, "-p", &play.here.port().to_string()])
             .args(["-m", &play.count.to_string(), "-d", &play.pause.as_millis().to_string()])
+            .args(["-t", mode, "-key", "via", via, "-key", "contact", &contact])
             .args(["-nostdin", "-fd", "1", "-trace_stat", "-stf", "stat.csv"])
             .args(["-trace_err", "-error_file", "errors.log", "-trace_rtt", "-rtt_freq", "1"])
             .args(["-buff_size", "8388608", "-rtp_buffsize", "4194304", "-skip_rlimit"])

@@ -9,11 +9,13 @@ use serde::Serialize;
 
 use crate::Common;
 use crate::addresses::Party;
-use crate::case::WorkDir;
+use crate::case_file::Transport;
 use crate::echo::Echo;
 use crate::report::{Column, percentile};
 use crate::server::{Metrics, Server};
 use crate::sipp::{Figures, Play, Sipp};
+use crate::site::Site;
+use crate::work_dir::WorkDir;
 
 /// DIDs of the operator document: a hunt group of three, and one destination.
 const GROUP_DID: &str = "0310001001";
@@ -251,6 +253,7 @@ impl Load<'_> {
         Play {
             name: format!("{party:?}"),
             scenario: self.common.scenarios.join("common").join(scenario),
+            transport: Transport::Udp,
             here: server.addresses.sip(party),
             calls,
             count: self.calls,
@@ -274,7 +277,7 @@ fn start(common: &Common, dir: &Path) -> Result<Server> {
     if !document.contains("@MEMBER_C@") {
         bail!("{} has no hunt group of three", path.display());
     }
-    Server::start(&common.server, dir, &document)
+    Server::start(&common.server, dir, &document, &Site::plain())
 }
 
 fn step_of(load: &Load<'_>, caller: &Figures, all: &[(Figures, Duration)]) -> Step {
