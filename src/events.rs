@@ -63,6 +63,7 @@ impl EventReceiver {
             looks.tick().await;
             let last = self.ring.is_abandoned();
             while self.take(&mut batch) {
+                batch.iter().for_each(log);
                 board.apply_all(&batch);
                 batch.clear();
                 tokio::task::yield_now().await;
@@ -82,9 +83,57 @@ impl EventReceiver {
     }
 }
 
+/// What an operator's log watchers look for. A user name is whatever a stranger wrote: it stands
+/// quoted and escaped, so that it neither begins a line nor moves the cursor.
+fn log(event: &Event) {
+    if let Event::AuthenticationFailed { user, source, tries, users, sources } = event {
+        tracing::warn!(%source, ?user, tries, users, sources, "wrong SIP passwords");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_guesser_writes_is_one_line_of_the_log_in_either_format() {
+        for json in [false, true] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let log =
+                tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+            let user = "101\r\nWARN forged: line \u{1b}[2J\u{7f}\u{85}\u{2028}".to_owned();
+            let source = "203.0.113.66:5060".parse().unwrap();
+            let event =
+                Event::AuthenticationFailed { user, source, tries: 7, users: 1, sources: 1 };
+            let run = || super::log(&event);
+            match json {
+                true => tracing::subscriber::with_default(log.json().finish(), run),
+                false => tracing::subscriber::with_default(log.finish(), run),
+            }
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            let moves = |ch: char| ch.is_control() || matches!(ch, '\u{2028}' | '\u{2029}');
+            assert!(!text.trim_end().contains(moves), "{text:?}");
+            assert!(text.contains("203.0.113.66:5060") && text.contains('7'), "{text}");
+        }
+    }
     use crate::test_values::event;
 
     #[test]

@@ -10,7 +10,7 @@ use crate::io::Io;
 use crate::load::Load;
 use crate::media::{PortPool, SessionId};
 use crate::register::Registrar;
-use crate::route::{Snapshot, TrunkIx};
+use crate::route::{LargeRequests, Snapshot, TrunkIx};
 use crate::sip::dialog::Dialog;
 use crate::sip::token::Branch;
 use crate::sip::transaction::Transactions;
@@ -195,6 +195,34 @@ impl Core {
             }
             Some(_) | None => Flow { remote, connection: 0, ..flow },
         }
+    }
+
+    /// The way of a request within a dialog that is too large for the datagram it would be, where
+    /// the peer may be spoken to by TCP (RFC 3261 18.1.1): not a phone behind NAT, nor who asks
+    /// for UDP.
+    pub(crate) fn large_hop(&self, dialog: &Dialog, flow: Flow) -> Option<Flow> {
+        let asks = dialog.first_hop().and_then(|(_, transport)| transport);
+        if flow.transport != Transport::Udp || dialog.by_flow || asks.is_some() {
+            return None;
+        }
+        let trunk = self.trunk_of(flow).map(|at| self.routing.snapshot.trunk(at));
+        let wanted = trunk.is_none_or(|trunk| trunk.large_requests == LargeRequests::Tcp);
+        self.by_tcp(flow.remote).filter(|_| wanted)
+    }
+
+    /// The way to an address by TCP, unless that is known to fail.
+    pub(crate) fn by_tcp(&self, remote: SocketAddr) -> Option<Flow> {
+        let target = Target { address: remote, transport: Transport::Tcp };
+        if self.dead.holds(self.io.now.mono, target) {
+            return None;
+        }
+        let listener = self.listener_for(Transport::Tcp, remote)?;
+        Some(Flow { listener, transport: Transport::Tcp, remote, connection: 0 })
+    }
+
+    /// Whether a way stands: a connection that was there once has not closed.
+    pub(crate) fn is_standing(&self, flow: Flow) -> bool {
+        flow.connection == 0 || self.connections.is_open(flow)
     }
 
     /// The way to an address by UDP.

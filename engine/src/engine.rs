@@ -85,6 +85,7 @@ impl Engine {
             Input::Waited(waited) => self.core.load.waited(now.mono, waited),
             Input::Closed { flow } => {
                 self.core.connections.closed(flow);
+                self.lose_phones(flow);
                 let failed = self.core.transactions.closed(&mut self.core.io, flow);
                 for (owner, client) in failed {
                     self.on_client_failed(owner, client, Failure::TransportError);
@@ -300,6 +301,8 @@ impl Engine {
                     self.core.usage.report(|event| outbox.push_back(Output::Event(event)));
                     let now = self.core.io.now.mono;
                     self.core.figures.report(now, |event| outbox.push_back(Output::Event(event)));
+                    let told = self.core.registrar.failures_due(now);
+                    outbox.extend(told.into_iter().map(Output::Event));
                     self.core.io.arm(REPORT_EVERY, TimerKey::Report);
                 }
             }

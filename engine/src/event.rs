@@ -110,12 +110,19 @@ pub enum Event {
         /// The binding.
         contact: String,
     },
-    /// A wrong or missing credential was answered; repeated ones mean a guesser.
+    /// Wrong credentials were answered: the first of a source at once, then at most once a minute
+    /// what it, or what several sources with one user name, have tried since.
     AuthenticationFailed {
-        /// The user name that was tried, cut to 64 bytes.
+        /// The user name that was tried last, cut to 64 characters and without control characters.
         user: String,
-        /// From where.
+        /// From where it was tried last.
         source: SocketAddr,
+        /// How often.
+        tries: u64,
+        /// How many user names, 64 at most.
+        users: u32,
+        /// From how many networks, 64 at most.
+        sources: u32,
     },
 }
 

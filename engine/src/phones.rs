@@ -78,8 +78,11 @@ impl Engine {
 
     fn note_failure(&mut self, user: &str, flow: Flow) {
         self.core.io.counters.auth_failures += 1;
-        let user = user.chars().filter(|ch| !ch.is_control()).take(LONGEST_TOLD).collect();
-        self.core.io.event(Event::AuthenticationFailed { user, source: flow.remote });
+        let user: String = user.chars().filter(|ch| !ch.is_control()).take(LONGEST_TOLD).collect();
+        let now = self.core.io.now.mono;
+        if let Some(event) = self.core.registrar.note_failure(now, flow.remote, &user) {
+            self.core.io.event(event);
+        }
     }
 
     /// RFC 3261 10.3.
@@ -161,6 +164,15 @@ impl Engine {
         let contact = binding.uri.to_string();
         let event = Event::Unregistered { extension: user.clone(), contact };
         self.core.io.outbox.push_back(Output::Event(event));
+    }
+
+    /// A connection is gone: the phones that registered by it are not rung before they register
+    /// again, for behind their NAT there is no other way to them (RFC 5626 1). Their bindings
+    /// stay until they expire, so that their calls are still asked for a password.
+    pub(crate) fn lose_phones(&mut self, flow: Flow) {
+        for (user, binding) in self.core.registrar.by_connection(flow) {
+            self.tell_unregistered(&user, &binding);
+        }
     }
 
     /// Sets the timer for the next binding that expires.

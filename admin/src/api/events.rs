@@ -34,7 +34,8 @@ pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
              `call.leg_ended` and `call.answered` carry the call as `calls/{id}` shows it, \
              `call.ended` also its outcome; `trunk.channels`; `trunk.up` and \
              `trunk.down` with the trunk's registration and peers, whenever one changes; `extension.registered`, \
-             `extension.unregistered`, `extension.authentication_failed`; `calls.elsewhere` when \
+             `extension.unregistered`; `extension.authentication_failed` with its `tries`, at \
+             most one a minute for each source and user; `calls.elsewhere` when \
              calls of other nodes have changed (`calls` has them); `lagged` when the \
              client was too slow and must read again.",
         )

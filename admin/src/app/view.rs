@@ -122,8 +122,11 @@ pub fn notice(body: &NoticeBody, clock: &Clock) -> Value {
         NoticeBody::TrunkState { trunk, state } => Ok(trunk_state(trunk, state)),
         NoticeBody::Registration(registration) => Ok(binding(registration, clock)),
         NoticeBody::Elsewhere { calls } => Ok(serde_json::json!({ "calls": calls })),
-        NoticeBody::AuthenticationFailed { user, source } => {
-            Ok(serde_json::json!({ "user": user, "source": source.to_string() }))
+        NoticeBody::AuthenticationFailed { user, source, tries, users, sources } => {
+            Ok(serde_json::json!({
+                "user": user, "source": source.to_string(),
+                "tries": tries, "users": users, "sources": sources,
+            }))
         }
     };
     // These types have only text keys and finite numbers: JSON can always write them.

@@ -42,11 +42,17 @@ pub enum NoticeBody {
         /// How many there are.
         calls: usize,
     },
-    /// Somebody tried a wrong credential.
+    /// Somebody tried wrong credentials.
     AuthenticationFailed {
-        /// The user name tried.
+        /// The user name tried last.
         user: String,
         /// From where.
         source: SocketAddr,
+        /// How often since this was told last.
+        tries: u64,
+        /// How many user names.
+        users: u32,
+        /// From how many networks.
+        sources: u32,
     },
 }

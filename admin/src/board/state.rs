@@ -254,10 +254,18 @@ impl State {
                 watched
                     .then(|| for_operator("extension.unregistered", NoticeBody::Registration(row)))
             }
-            Event::AuthenticationFailed { user, source } => watched.then(|| {
-                let body = NoticeBody::AuthenticationFailed { user: user.clone(), source: *source };
-                for_operator("extension.authentication_failed", body)
-            }),
+            Event::AuthenticationFailed { user, source, tries, users, sources } => {
+                watched.then(|| {
+                    let body = NoticeBody::AuthenticationFailed {
+                        user: user.clone(),
+                        source: *source,
+                        tries: *tries,
+                        users: *users,
+                        sources: *sources,
+                    };
+                    for_operator("extension.authentication_failed", body)
+                })
+            }
         }
     }
 

@@ -130,9 +130,10 @@ pub(crate) fn send(
     owner: Option<Owner>,
 ) -> ClientHandle {
     let flow = core.next_hop(dialog);
+    let ways = (flow, core.large_hop(dialog, flow));
     let (transactions, io, faces) = core.writer();
-    let invite = request.method == "INVITE";
-    transactions.request(io, flow, invite, owner, |out, branch| {
+    let who = (request.method == "INVITE", owner);
+    transactions.request_of_any_size(io, ways, who, |out, branch, flow| {
         request.write(dialog, (faces, flow), branch, out);
     })
 }

@@ -109,7 +109,8 @@ impl Tally {
     }
 }
 
-fn network(source: IpAddr) -> IpAddr {
+/// The network that one host can roam freely.
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),

@@ -91,6 +91,8 @@ pub(super) struct Bindings {
     due: BTreeSet<(Timestamp, Key)>,
     /// The addresses that phones registered from, with how many did.
     by_address: BTreeMap<IpAddr, usize>,
+    /// Users of each connection.
+    by_connection: BTreeSet<(u32, Key)>,
     len: usize,
     limit: ContactLimit,
 }
@@ -170,6 +172,18 @@ impl Bindings {
         gone
     }
 
+    /// The bindings that were made by a connection, with their users.
+    pub(super) fn by_connection(&self, connection: u32) -> Vec<(Key, Binding)> {
+        let from = (connection, Key::from(""));
+        let users = self.by_connection.range(from..).take_while(|(one, _)| *one == connection);
+        let of_user = |user: &Key| {
+            let bindings = self.of(user.as_str()).iter();
+            let made = bindings.filter(|binding| binding.flow.connection == connection);
+            made.map(|binding| (user.clone(), binding.clone())).collect::<Vec<_>>()
+        };
+        users.flat_map(|(_, user)| of_user(user)).collect()
+    }
+
     /// When to call [`Bindings::expire`] next.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
@@ -191,6 +205,7 @@ impl Bindings {
         if let Some(before) = self.by_user.get(user) {
             self.len -= before.len();
             for binding in before {
+                self.by_connection.remove(&(binding.flow.connection, user.clone()));
                 if let Entry::Occupied(mut count) = self.by_address.entry(binding.flow.remote.ip())
                 {
                     *count.get_mut() -= 1;
@@ -205,6 +220,9 @@ impl Bindings {
         }
         self.len += bindings.len();
         for binding in &bindings {
+            if binding.flow.connection != 0 {
+                self.by_connection.insert((binding.flow.connection, user.clone()));
+            }
             *self.by_address.entry(binding.flow.remote.ip()).or_insert(0) += 1;
         }
         match first_expiry(&bindings) {

@@ -6,14 +6,16 @@
 mod attempts;
 mod bindings;
 pub(crate) mod digest;
+mod failures;
 mod nonce;
 mod refusal;
 mod same_uri;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::config::{ContactLimit, DigestOffer};
+use crate::event::Event;
 use crate::id::Key;
 use crate::input::Flow;
 use crate::secret::Secret;
@@ -23,6 +25,7 @@ use crate::time::Timestamp;
 use attempts::Attempts;
 use bindings::Bindings;
 use digest::{Algorithm, Question};
+use failures::Failures;
 use nonce::Nonces;
 
 pub(crate) use bindings::{Binding, Update};
@@ -42,6 +45,7 @@ pub(crate) struct Registrar {
     offer: DigestOffer,
     nonces: Nonces,
     attempts: Attempts,
+    failures: Failures,
     bindings: Bindings,
     /// Where each account was last proved from: one place for each account that exists.
     proved: BTreeMap<Key, IpAddr>,
@@ -106,6 +110,7 @@ impl Registrar {
             offer: DigestOffer::Both,
             nonces: Nonces::new(key),
             attempts: Attempts::default(),
+            failures: Failures::default(),
             bindings: Bindings::default(),
             proved: BTreeMap::new(),
         }
@@ -195,6 +200,21 @@ impl Registrar {
                 && self.proved.get(user) != Some(&source))
     }
 
+    /// A wrong password was answered; what is to be told of it now.
+    pub(crate) fn note_failure(
+        &mut self,
+        now: Timestamp,
+        source: SocketAddr,
+        user: &str,
+    ) -> Option<Event> {
+        self.failures.failed(now, source, user)
+    }
+
+    /// What is to be told of wrong passwords by `now`.
+    pub(crate) fn failures_due(&mut self, now: Timestamp) -> Vec<Event> {
+        self.failures.due(now)
+    }
+
     /// Carries a REGISTER out for the user who was authenticated; its To must be that user's.
     ///
     /// # Errors
@@ -221,6 +241,11 @@ impl Registrar {
     /// Takes away what has expired by `now`.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(Key, Binding)> {
         self.bindings.expire(now)
+    }
+
+    /// The phones that registered by this connection.
+    pub(crate) fn by_connection(&self, flow: Flow) -> Vec<(Key, Binding)> {
+        self.bindings.by_connection(flow.connection)
     }
 
     /// When to call [`Registrar::expire`] next.

@@ -6,7 +6,6 @@ use crate::input::Flow;
 use crate::io::Io;
 use crate::sip::syntax::{HeaderId, Message, Method, Start, compact_names};
 use crate::sip::token::Branch;
-use crate::sip::transport::LARGEST_DATAGRAM;
 use crate::timer::TimerKey;
 
 use super::layer::{
@@ -33,31 +32,8 @@ impl Transactions {
         handle
     }
 
-    /// Begins an INVITE that goes by `large` if it would be too large for a datagram (RFC 3261
-    /// 18.1.1): `write` gets the way, for Via must name it. Returns the way taken.
-    pub(crate) fn invite(
-        &mut self,
-        io: &mut Io,
-        (flow, large): (Flow, Option<Flow>),
-        owner: Option<Owner>,
-        write: impl Fn(&mut Vec<u8>, Branch, Flow),
-    ) -> (ClientHandle, Flow) {
-        let (handle, branch) = self.reserve(io, flow, true, owner);
-        let mut taken = flow;
-        let mut bytes = io.compose(|out| write(out, branch, flow));
-        if let Some(large) = large.filter(|_| bytes.len() > LARGEST_DATAGRAM) {
-            taken = large;
-            bytes = io.compose(|out| write(out, branch, large));
-            if let Some(client) = self.clients.get_mut(handle) {
-                client.flow = large;
-            }
-        }
-        self.launch(io, handle, bytes);
-        (handle, taken)
-    }
-
     /// A place for a transaction, so that its branch is known before its request is written.
-    fn reserve(
+    pub(super) fn reserve(
         &mut self,
         io: &mut Io,
         flow: Flow,
@@ -80,11 +56,12 @@ impl Transactions {
             timers: Timers::default(),
             cancel: Cancel::No,
             moves: 0,
+            smaller: None,
         });
         (handle, Branch { shard: self.shard, transaction: handle.to_bits(), random })
     }
 
-    fn launch(&mut self, io: &mut Io, handle: ClientHandle, bytes: Arc<[u8]>) {
+    pub(super) fn launch(&mut self, io: &mut Io, handle: ClientHandle, bytes: Arc<[u8]>) {
         let Some(client) = self.clients.get_mut(handle) else { return };
         client.request = Some(bytes);
         let reliable = client.flow.is_reliable();
@@ -161,6 +138,7 @@ impl Transactions {
             timers: Timers::default(),
             cancel: Cancel::No,
             moves: 0,
+            smaller: None,
         });
         if let Some(client) = self.clients.get_mut(at) {
             client.cancel = Cancel::Sent(cancel);
@@ -316,6 +294,9 @@ impl Transactions {
     ) -> Vec<(Owner, ClientHandle)> {
         let mut told = Vec::new();
         for at in hit {
+            if self.falls_back(io, at) {
+                continue;
+            }
             let report = self.owner(at);
             match self.clients.get(at).map(|client| client.machine) {
                 Some(ClientMachine::Invite(_)) => {

@@ -50,7 +50,18 @@ fn get_large<T: Image>(from: &mut Reader<'_>) -> Option<Option<T>> {
 
 impl Image for Client {
     fn write(&self, pen: &mut Pen<'_>) {
-        let Client { machine, flow, random, owner, request, ack, timers, cancel, moves: _ } = self;
+        let Client {
+            machine,
+            flow,
+            random,
+            owner,
+            request,
+            ack,
+            timers,
+            cancel,
+            moves: _,
+            smaller: _,
+        } = self;
         let lean = std::mem::take(&mut pen.lean);
         pen.put(machine);
         pen.put(flow);
@@ -73,6 +84,7 @@ impl Image for Client {
             timers: from.get()?,
             cancel: from.get()?,
             moves: 0,
+            smaller: None,
         })
     }
 }

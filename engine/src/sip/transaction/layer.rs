@@ -45,6 +45,8 @@ pub(crate) struct Client {
     pub(super) cancel: Cancel,
     /// Connections that it was lost with.
     pub(super) moves: u8,
+    /// The same request for the way that it would go by were it not so large.
+    pub(super) smaller: Option<(Flow, Arc<[u8]>)>,
 }
 
 #[derive(Clone, Copy, Debug)]

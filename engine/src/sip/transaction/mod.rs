@@ -18,6 +18,7 @@ pub(crate) mod non_invite_server;
 mod product;
 mod resume;
 mod server;
+mod size;
 pub(crate) mod timers;
 
 use std::time::Duration;

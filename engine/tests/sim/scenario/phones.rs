@@ -106,3 +106,20 @@ fn a_phone_of_a_trunks_address_needs_no_password() {
     assert_eq!(cdr.trunk_in.unwrap().as_str(), "gateway");
     assert!(sim.world.uas.contains_key(GATEWAY));
 }
+
+#[test]
+fn a_phone_whose_connection_has_closed_is_not_rung_until_it_registers_again() {
+    let mut sim = Sim::new();
+    sim.world.streams.connect(DESK_PHONE);
+    sim.registered(DESK_PHONE, "201");
+    sim.world.breaks(DESK_PHONE);
+    let gone = |event: &Event| matches!(event, Event::Unregistered { .. });
+    assert!(sim.world.events.iter().any(gone), "nobody is told");
+    let call = sim.call(DESK);
+    assert!(call.sim.find("201").is_none(), "a phone that nobody can reach rings");
+    call.waits(secs(6)).rings(&["sato"]).gives_up();
+    sim.world.streams.connect(DESK_PHONE);
+    sim.registered(DESK_PHONE, "201");
+    let call = sim.call(DESK).rings(&["201"]);
+    call.answered_by("201").caller_hangs_up();
+}

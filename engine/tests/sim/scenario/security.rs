@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tensou_engine::{CallResult, Event, Input, Limits, Output};
+use tensou_engine::route::{AuthInSpec, AuthSpec, Snapshot};
+use tensou_engine::{CallResult, Event, Input, Limits, Output, Secret};
 
 use crate::office::{DESK_PHONE, GATEWAY, SALES, password, provisioning};
 use crate::phone::{Algorithm, proof, register};
@@ -140,11 +141,18 @@ fn a_guesser_is_shut_out_and_told_of_and_the_registered_phone_goes_on() {
     let heard: Vec<u16> =
         (0..12).map(|round| guesses(&mut sim, "201", round).status().unwrap()).collect();
     assert_eq!(heard, [[401; 10].as_slice(), &[403; 2]].concat());
-    let told = |event: &&Event| matches!(event, Event::AuthenticationFailed { .. });
-    assert_eq!(sim.world.events.iter().filter(told).count(), 12);
+    let told = |sim: &Sim| -> Vec<u64> {
+        let tries = |event: &Event| match event {
+            Event::AuthenticationFailed { tries, user, .. } if user == "201" => Some(*tries),
+            _ => None,
+        };
+        sim.world.events.iter().filter_map(tries).collect()
+    };
+    assert_eq!(told(&sim), [1], "the first is told at once, the others wait");
     assert_eq!(sim.world.engine.counters().auth_failures, 12);
     sim.registered(DESK_PHONE, "201");
     sim.world.run(secs(61));
+    assert_eq!(told(&sim), [1, 11]);
     assert_eq!(guesses(&mut sim, "201", 50).status(), Some(401), "looked at again");
 }
 
@@ -353,4 +361,73 @@ fn a_phone_that_moved_is_rung_where_it_is_now_by_its_path() {
     assert_eq!(rung.header("Route"), "<sip:edge.example;lr>");
     assert!(sim.find("201").is_none(), "not where it was");
     sim.world.run(Duration::from_secs(1));
+}
+
+#[test]
+fn names_that_are_told_on_have_no_control_characters_and_nothing_told_has_a_password() {
+    let mut sim = Sim::new();
+    sim.sends(STRANGER, &register(STRANGER, "201", 2, 600));
+    let refusal = sim.takes(STRANGER, "SIP/2.0 401");
+    let mut guess = register(STRANGER, "201", 3, 600);
+    let secret = password("201");
+    let line = proof(&guess, &refusal, ("201", "guess"), Algorithm::Md5);
+    guess.add("Authorization", &line.replace("\"201\"", "\"20\u{1b}[2J\u{7f}1\""));
+    sim.sends(STRANGER, &guess);
+    sim.registered(DESK_PHONE, "201");
+    sim.call(SALES).rings(&["sato"]).answered_by("sato").caller_hangs_up();
+    let told = format!("{:?}", sim.world.events);
+    assert!(!told.contains(&secret) && !told.contains("\\u{1b}"), "{told}");
+    let mut office = provisioning();
+    let account = |user: &str| AuthInSpec { user: user.into(), password: Secret::new(&*secret) };
+    office.trunks[0].relation.auth_in = Some(account("gateway"));
+    office.trunks[0].relation.auth =
+        Some(AuthSpec { user: "tensou".into(), password: Secret::new(&*secret), realm: None });
+    let compiled = Snapshot::compile(1, &office).unwrap();
+    for shown in [format!("{office:?}"), format!("{compiled:?}")] {
+        assert!(shown.contains("***") && !shown.contains("secret-of-"), "{shown}");
+    }
+}
+
+#[test]
+fn forged_answers_and_byes_with_guessed_tokens_change_nothing() {
+    let mut sim = Sim::new();
+    let call = sim.call(SALES).rings(&["sato", "suzuki"]);
+    let ringing = call.sim.leg("sato").invite.clone();
+    let branch = ringing.branch().to_owned();
+    let guess = branch.char_indices().rev().take(3).map(|(at, _)| at);
+    for at in guess {
+        let other = if branch.as_bytes()[at] == b'0' { "1" } else { "0" };
+        let mut forged = Msg::answer(&ringing, 200, &format!("{};tag=evil", ringing.header("To")));
+        let via = ringing.header("Via").replace(&branch, &{
+            let mut guessed = branch.clone();
+            guessed.replace_range(at..=at, other);
+            guessed
+        });
+        forged.set("Via", &via);
+        forged.add("Contact", &format!("<sip:evil@{STRANGER}>"));
+        call.sim.sends(STRANGER, &forged.with_sdp(&offer_of(STRANGER)));
+    }
+    assert_eq!(call.sim.world.engine.counters().sip_stray_responses, 3);
+    assert!(call.caller().facts.finally.is_none(), "the call was answered by a stranger");
+    let call = call.answered_by("sato");
+    let (ours, theirs) = (call.caller().remote.clone(), call.caller().local.clone());
+    for (to, from) in [
+        (ours.replace("tag=0", "tag=1"), theirs.clone()),
+        (ours.clone(), theirs.replace("tag=c", "tag=d")),
+        (format!("{}0", &ours[..ours.len() - 1]), theirs.clone()),
+    ] {
+        let mut bye = invite(STRANGER, SALES, "1", 7_001);
+        bye.start = bye.start.replace("INVITE", "BYE");
+        bye.set("Via", &format!("SIP/2.0/UDP {STRANGER};branch=z9hG4bK{}", to.len() + from.len()));
+        bye.set("CSeq", "99 BYE");
+        bye.set("Call-ID", call.caller().invite.call_id());
+        bye.set("To", &to);
+        bye.set("From", &from);
+        if to != ours || from != theirs {
+            call.sim.sends(STRANGER, &bye);
+        }
+    }
+    silent(call.sim);
+    let cdr = call.waits(secs(10)).caller_hangs_up();
+    assert!((10..11).contains(&cdr.duration.as_secs()), "{:?}", cdr.duration);
 }

@@ -289,3 +289,44 @@ fn a_message_in_a_stream_without_content_length_is_refused() {
     sim.world.run(MOMENT);
     sim.takes("192.0.2.1:5999", "SIP/2.0 400");
 }
+
+/// A call whose callee is reached by a route so long that every request to it is too large.
+fn by_a_long_route(sim: &mut Sim) -> crate::sim::Call<'_> {
+    const PARAMETER: [u8; 1_300] = [b'x'; 1_300];
+    let text = String::from_utf8(PARAMETER.to_vec()).unwrap();
+    let route: &'static str = format!("<sip:{CARRIER};lr;x={text}>").leak();
+    let call = sim.call(DIRECT).rings(&["sato"]);
+    call.sim.quirks("sato").answering_with = vec![("Record-Route", route)];
+    call.answered_by("sato")
+}
+
+#[test]
+fn a_request_over_1300_bytes_within_a_dialog_goes_by_tcp_and_by_udp_where_tcp_fails() {
+    for tcp in [true, false] {
+        let mut sim = Sim::new();
+        let call = by_a_long_route(&mut sim);
+        if tcp {
+            call.sim.world.streams.connect(CARRIER);
+        }
+        let call = call.acts(Act::Describe("sendonly")).waits(MOMENT);
+        let asked = call.sim.leg("sato").facts.asked[0].clone();
+        let via = if tcp { "SIP/2.0/TCP " } else { "SIP/2.0/UDP " };
+        assert!(asked.header("Via").starts_with(via), "{asked:?}");
+        assert!(!asked.header("Contact").contains("transport"), "the dialog stays with UDP");
+        let answers = &call.caller().facts.answers;
+        assert_eq!((answers[0].0.as_str(), answers[0].1), ("INVITE", 200));
+        let call = call.acts(Act::Bye).waits(secs(1));
+        let (_, bye) = call.sim.leg("sato").facts.bye_heard.clone().unwrap();
+        assert!(bye.header("Via").starts_with(via), "{bye:?}");
+        call.over();
+    }
+}
+
+#[test]
+fn a_trunk_that_wants_no_tcp_gets_large_requests_within_a_dialog_by_udp() {
+    let mut sim = Sim::with(|office| office.trunks[1].large_requests = LargeRequests::Udp);
+    let call = by_a_long_route(&mut sim).acts(Act::Bye).waits(secs(1));
+    let (_, bye) = call.sim.leg("sato").facts.bye_heard.clone().unwrap();
+    assert!(bye.header("Via").starts_with("SIP/2.0/UDP "), "{bye:?}");
+    call.over();
+}

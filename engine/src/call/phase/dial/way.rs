@@ -230,15 +230,8 @@ impl Call {
     fn large_way(&self, core: &Core, trunk: Option<TrunkIx>, target: Target) -> Option<Flow> {
         let wanted = trunk
             .is_none_or(|at| self.routing.snapshot.trunk(at).large_requests == LargeRequests::Tcp);
-        let by_tcp = Target { transport: Transport::Tcp, ..target };
-        if !wanted
-            || target.transport != Transport::Udp
-            || core.dead.holds(core.io.now.mono, by_tcp)
-        {
-            return None;
-        }
-        let listener = core.listener_for(Transport::Tcp, target.address)?;
-        Some(Flow { listener, transport: Transport::Tcp, remote: target.address, connection: 0 })
+        let large = wanted && target.transport == Transport::Udp;
+        core.by_tcp(target.address).filter(|_| large)
     }
 
     /// RFC 5922 7.2: who is meant to answer behind TLS.
@@ -333,6 +326,7 @@ impl Call {
         let contacts: Vec<(String, Flow, Vec<Box<str>>)> =
             (core.registrar.contacts(extension.user.as_str()))
                 .iter()
+                .filter(|phone| core.is_standing(phone.flow))
                 .map(|phone| (phone.target().to_owned(), phone.flow, phone.path.to_vec()))
                 .collect();
         if contacts.is_empty() || !extension.enabled {
