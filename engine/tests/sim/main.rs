@@ -11,6 +11,7 @@
 )]
 
 mod check;
+mod guard;
 mod office;
 mod phone;
 mod random;

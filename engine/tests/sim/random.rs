@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tensou_engine::media::MediaEvent;
-use tensou_engine::{CallResult, Transport, UnknownPeer};
+use tensou_engine::route::{AuthInSpec, AuthSpec, Provisioning};
+use tensou_engine::{CallResult, Secret, Transport, UnknownPeer};
 
+use crate::guard::Guard;
 use crate::office::{
     CARRIER, CARRIER_2, DESK, DESK_PHONE, DIRECT, GATEWAY, NARROW, NIGHT, SALES, SOFT_PHONE, THIN,
-    provisioning,
+    password, provisioning, trunk,
 };
 use crate::rng::Rng;
 use crate::session::Skills;
@@ -23,6 +25,20 @@ const SEEDS: u64 = 24;
 const CALLS: u64 = 250;
 /// Silence that a relay takes for the end.
 const IDLE: Duration = secs(20);
+
+/// A trunk that is known by its password alone.
+const BRANCH: &str = "198.51.100.77:5060";
+const REALM: &str = "carrier.example";
+/// Where callees say that they are: within the rules, beyond them, and back.
+const ELSEWHERE: [&str; 7] = [
+    "<sip:09000002222@192.0.2.2:5060>",
+    "<tel:+819000003333>;q=0.5, <tel:+819000001111>;q=0.9",
+    "<sip:09000001111@192.0.2.3:5060>",
+    "<sip:09000009999@203.0.113.66>, <tel:+12025550123>",
+    "<sip:07000004444@192.0.2.4:5060>",
+    "<tel:+819000006001>, <tel:+819000006002>, <tel:+819000006003>",
+    "<sip:nobody@192.0.2.2>",
+];
 
 /// What a callee does: mostly rings and answers, and everything else that is known.
 fn callee_plan(rng: &mut Rng, invite: &Msg) -> Plan {
@@ -51,7 +67,10 @@ fn callee_plan(rng: &mut Rng, invite: &Msg) -> Plan {
             plan.acts.push((at + rng.within(secs(3)), Act::Fork));
         }
         65..82 => {
-            let status = *rng.pick(&[486, 480, 404, 603, 500, 503, 488, 302]);
+            let status = *rng.pick(&[486, 480, 404, 603, 500, 503, 488, 302, 302]);
+            if status == 302 {
+                plan.quirks.refusing_with = vec![("Contact", *rng.pick(&ELSEWHERE))];
+            }
             plan.acts.push((at, Act::Reject(status)));
         }
         82..85 => plan.acts.push((at, Act::Vanish)),
@@ -119,12 +138,12 @@ fn places(world: &mut World) {
 }
 
 /// Somebody calls a DID, or what they take for one.
-fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
+fn caller(rng: &mut Rng, place: &str, id: u64) -> (Msg, Quirks, Option<Duration>) {
     let called = *rng.pick(&[SALES, SALES, NIGHT, NIGHT, DIRECT, DESK, DESK, THIN, "0311119999"]);
     let shown = format!("0399{id:06}");
-    let mut msg = invite(GATEWAY, called, &shown, id);
+    let mut msg = invite(place, called, &shown, id);
     if !rng.chance(8) {
-        msg = msg.with_sdp(&offer_of(GATEWAY));
+        msg = msg.with_sdp(&offer_of(place));
     }
     if rng.chance(35) {
         msg.add("Supported", "timer");
@@ -138,10 +157,56 @@ fn caller(rng: &mut Rng, id: u64) -> (Msg, Quirks, Option<Duration>) {
         never_acks: rng.chance(2),
         once_up: talk(rng, 70),
         skills: skills(rng),
+        account: Some(match place {
+            GATEWAY => ("gateway", password("gateway")),
+            _ if rng.chance(3) => ("branch", "guess".to_owned()),
+            _ => ("branch", password("branch")),
+        }),
         ..Quirks::default()
     };
     let patience = rng.chance(30).then(|| rng.within(secs(40)));
     (msg, quirks, patience)
+}
+
+/// Trunks that prove who they are, want it of us, and send calls on. Whether there is a branch.
+fn relations(dice: &mut Rng, office: &mut Provisioning) -> bool {
+    let with_account = |user: &str| {
+        let password = Secret::new(password(user));
+        Some(AuthInSpec { user: user.to_owned(), password })
+    };
+    if dice.chance(30) {
+        office.trunks[0].relation.auth_in = with_account("gateway");
+    }
+    if dice.chance(40) {
+        let (user, password) = ("tensou".to_owned(), Secret::new(password("tensou")));
+        let account = AuthSpec { user, password, realm: Some(REALM.to_owned()) };
+        office.trunks[1].relation.auth = Some(account);
+    }
+    for trunk in &mut office.trunks {
+        trunk.relation.follow_redirects = dice.chance(60);
+    }
+    for group in &mut office.groups {
+        group.ends_on_decline = dice.chance(30);
+    }
+    let branch = dice.chance(50);
+    if branch {
+        let mut trunk = trunk("branch", &[]);
+        trunk.relation.auth_in = with_account("branch");
+        office.trunks.push(trunk);
+    }
+    branch
+}
+
+/// Peers lose their power, and have it back some seconds later.
+fn power(world: &mut World, dice: &mut Rng) {
+    for place in [CARRIER, CARRIER_2, NARROW, GATEWAY, BRANCH] {
+        let Some(ua) = world.uas.get_mut(place) else { continue };
+        if ua.dead {
+            ua.dead = !dice.chance(12);
+        } else if dice.chance(1) {
+            ua.dies();
+        }
+    }
 }
 
 /// Plays one seed to its end.
@@ -155,6 +220,7 @@ fn play(seed: u64, calls: u64, crashes: bool) -> World {
             peer.transport = Some(Transport::Tcp);
         }
     }
+    let branch = relations(&mut dice, &mut office);
     // The carrier may transfer; the gateway may not.
     office.trunks[1].dialog.transfer = true;
     for trunk in &mut office.trunks {
@@ -162,6 +228,16 @@ fn play(seed: u64, calls: u64, crashes: bool) -> World {
     }
     let mut world = World::new(seed, &office, UnknownPeer::Drop);
     places(&mut world);
+    if branch {
+        world.settle(Ua::by_hand(BRANCH));
+    }
+    if office.trunks[1].relation.auth.is_some() {
+        let status = *dice.pick(&[401, 407]);
+        for place in [CARRIER, CARRIER_2] {
+            let guard = Guard::new(status, REALM, password("tensou"), world.rng.fork());
+            world.uas.get_mut(place).unwrap().guard = Some(guard);
+        }
+    }
     if by_tcp {
         world.streams.resets = dice.below(6);
         for place in [CARRIER, CARRIER_2] {
@@ -180,8 +256,13 @@ fn play(seed: u64, calls: u64, crashes: bool) -> World {
     world.relay.refuses = dice.below(3);
     world.relay.slow = dice.within(Duration::from_millis(50));
     for id in 0..calls {
-        let (msg, quirks, patience) = caller(&mut dice, id);
-        world.at(GATEWAY, |ua, out| {
+        power(&mut world, &mut dice);
+        let place = if branch && dice.chance(20) { BRANCH } else { GATEWAY };
+        let (msg, quirks, patience) = caller(&mut dice, place, id);
+        world.at(place, |ua, out| {
+            if ua.dead {
+                return;
+            }
             let session = ua.call(msg, quirks, out);
             if let Some(after) = patience {
                 out.alarm(after, Alarm::Act { session, act: Act::Cancel });

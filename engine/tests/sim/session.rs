@@ -1,5 +1,6 @@
 //! One dialog as a phone sees it: what it is asked to do, and what it owes its peer.
 
+mod proving;
 mod skills;
 
 use std::time::Duration;
@@ -352,7 +353,7 @@ impl Session {
             self.clients[at].done = true;
             return;
         }
-        let initial = self.role == Role::Caller && at == 0;
+        let initial = self.role == Role::Caller && at == self.standing.first;
         match (method.as_str(), initial) {
             ("INVITE", true) => self.on_progress(msg, status, out),
             ("BYE", _) if status >= 200 => {
@@ -374,6 +375,9 @@ impl Session {
             if self.wants_cancel {
                 self.send_cancel(out);
             }
+            return;
+        }
+        if status == 401 && self.proves_itself(msg, out) {
             return;
         }
         self.facts.finally = Some(msg.clone());
@@ -429,7 +433,7 @@ impl Session {
             Act::Reject(status) if inviting && callee => self.finish(*status, None, out),
             Act::Cancel if inviting && !callee => {
                 self.wants_cancel = true;
-                if self.clients[0].provisional {
+                if self.clients[self.standing.first].provisional {
                     self.send_cancel(out);
                 }
             }
@@ -459,7 +463,7 @@ impl Session {
         if out.now - client.since >= PATIENCE.as_micros() as u64 {
             client.done = true;
             if matches!(client.msg.method(), "BYE")
-                || (invite && self.role == Role::Caller && at == 0)
+                || (invite && self.role == Role::Caller && at == self.standing.first)
             {
                 self.state = State::Ended;
             }

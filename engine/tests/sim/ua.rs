@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::guard::Guard;
 use crate::rng::Rng;
 use crate::session::{Role, Session, Skills};
 use crate::text::Msg;
@@ -51,6 +52,8 @@ pub(crate) struct Quirks {
     pub(crate) ringing_with: Vec<(&'static str, &'static str)>,
     pub(crate) answering_with: Vec<(&'static str, &'static str)>,
     pub(crate) refusing_with: Vec<(&'static str, &'static str)>,
+    /// User and password, for when its INVITE is challenged.
+    pub(crate) account: Option<(&'static str, String)>,
     /// Instead of the usual description.
     pub(crate) answer_sdp: Option<String>,
 }
@@ -97,6 +100,10 @@ pub(crate) struct Ua {
     pub(crate) sessions: Vec<Session>,
     by_call: HashMap<String, Vec<usize>>,
     pub(crate) manner: Manner,
+    /// What it wants of who calls.
+    pub(crate) guard: Option<Guard>,
+    /// It neither hears nor says anything.
+    pub(crate) dead: bool,
 }
 
 impl Ua {
@@ -106,7 +113,22 @@ impl Ua {
     }
 
     pub(crate) fn with(place: &str, manner: Manner) -> Ua {
-        Ua { place: place.to_owned(), sessions: Vec::new(), by_call: HashMap::new(), manner }
+        Ua {
+            place: place.to_owned(),
+            sessions: Vec::new(),
+            by_call: HashMap::new(),
+            manner,
+            guard: None,
+            dead: false,
+        }
+    }
+
+    /// The power fails: nobody there knows of any call any more, also once it is back.
+    pub(crate) fn dies(&mut self) {
+        self.dead = true;
+        for session in &mut self.sessions {
+            session.facts.vanished = true;
+        }
     }
 
     fn keep(&mut self, session: Session) -> usize {
@@ -126,7 +148,7 @@ impl Ua {
     }
 
     pub(crate) fn hears(&mut self, msg: &Msg, out: &mut Out<'_>) {
-        let Some(call_id) = msg.get("Call-ID") else { return };
+        let Some(call_id) = msg.get("Call-ID").filter(|_| !self.dead) else { return };
         let of_call = self.by_call.get(call_id).cloned().unwrap_or_default();
         if msg.status().is_some() {
             for at in of_call {
@@ -157,6 +179,9 @@ impl Ua {
         match (msg.method(), msg.to_tag()) {
             ("ACK", _) => {}
             ("INVITE", None) => {
+                if let Some(challenge) = self.guard.as_mut().and_then(|guard| guard.refuses(msg)) {
+                    return out.send(&challenge);
+                }
                 let at = self.sessions.len();
                 let mut session = Session::new(at, Role::Callee, msg.clone(), &self.place, out.rng);
                 session.facts.invited_at = out.now;

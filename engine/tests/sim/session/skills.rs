@@ -26,6 +26,8 @@ pub(crate) struct Skills {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Standing {
     rseq: u32,
+    /// Its INVITE among its requests: the second one after a challenge.
+    pub(super) first: usize,
     /// A reliable answer of ours without its PRACK.
     progress: Option<Served>,
     /// Reliable answers of the peer that were acknowledged.
