@@ -33,6 +33,23 @@ fn audio_and_reports_pass_both_ways_unchanged() {
     assert_eq!((b.packets, b.lost, b.strangers), (50, 0, 0));
 }
 
+/// More than an Ethernet carries at once. Loopback is wider than that by itself; it is not where
+/// `ip link set lo mtu 1500` was said in a namespace.
+#[test]
+fn a_datagram_larger_than_its_way_arrives_whole() {
+    let mut setup = Setup::new(1);
+    let call = setup.call(CALL);
+    for number in 0..3 {
+        let picture = [speech(7, number), vec![0x55; 1_800]].concat();
+        call.caller.sends(&picture);
+        assert_eq!(call.callee.hears(), picture);
+    }
+    call.callee.sends(&speech(8, 1));
+    assert_eq!(call.caller.hears(), speech(8, 1));
+    eventually("all are counted", || setup.relay.stats().packets == 4);
+    assert_eq!(setup.relay.stats().send_errors, 0);
+}
+
 #[test]
 fn each_phone_hears_the_relay_at_the_port_it_was_given() {
     let mut setup = Setup::new(1);

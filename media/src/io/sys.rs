@@ -129,13 +129,17 @@ impl AsRawFd for Wake {
 /// A UDP socket that never blocks, its packets marked with `dscp`.
 pub(super) fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
+    let fd = socket.as_raw_fd();
     socket.set_nonblocking(true)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+    set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+    // What may not be cut on its way needs no number for its pieces (RFC 6864 4.1), and the kernel
+    // draws none: a twelfth of what a packet costs. `send` lifts this where one must be cut.
+    set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
     // RFC 2474 3: the upper six bits.
     let traffic_class = libc::c_int::from(dscp) << 2;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_TOS, traffic_class)?;
+    set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, traffic_class)?;
     if address.is_ipv6() {
-        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, traffic_class)?;
+        set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, traffic_class)?;
     }
     Ok(socket)
 }
@@ -174,8 +178,26 @@ pub(super) fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Socket
     Ok((received, address))
 }
 
-/// Sends one datagram from a socket of the family `ipv6` says.
+/// Sends one datagram from a socket of the family `ipv6` says; in pieces where the way is too
+/// narrow for it.
 pub(super) fn send(fd: RawFd, ipv6: bool, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+    match send_whole(fd, ipv6, bytes, to) {
+        Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+            allow_pieces(fd)?;
+            send_whole(fd, ipv6, bytes, to)
+        }
+        result => result,
+    }
+}
+
+/// From now on the socket cuts a datagram that is larger than its way (RFC 791 3.2): some video
+/// and fax is.
+#[cold]
+fn allow_pieces(fd: RawFd) -> io::Result<()> {
+    set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT)
+}
+
+fn send_whole(fd: RawFd, ipv6: bool, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
     match (ipv6, to.ip()) {
         (false, IpAddr::V4(host)) => {
             // SAFETY: sockaddr_in is plain integers, for which all zeroes is a value.
@@ -231,8 +253,17 @@ pub(super) fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// How often the calling thread has slept so far.
+pub(super) fn sleeps() -> u64 {
+    // SAFETY: rusage is plain integers, for which all zeroes is a value.
+    let mut usage: libc::rusage = unsafe { zeroed() };
+    // SAFETY: `usage` is valid for the call.
+    let known = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) } == 0;
+    if known { u64::try_from(usage.ru_nvcsw).unwrap_or(0) } else { 0 }
+}
+
 fn set_option(
-    socket: &UdpSocket,
+    fd: RawFd,
     level: libc::c_int,
     name: libc::c_int,
     value: libc::c_int,
@@ -240,7 +271,7 @@ fn set_option(
     // SAFETY: `value` is valid for the length given, for the time of the call.
     let result = unsafe {
         libc::setsockopt(
-            socket.as_raw_fd(),
+            fd,
             level,
             name,
             from_ref(&value).cast(),
@@ -261,19 +292,37 @@ mod tests {
     #[test]
     fn packets_leave_with_the_mark_that_was_configured() {
         let socket = bind((Ipv4Addr::LOCALHOST, 0).into(), 46).expect("a free port");
-        let mut class: libc::c_int = 0;
+        assert_eq!(option(&socket, libc::IP_TOS) >> 2, 46);
+    }
+
+    #[test]
+    fn packets_leave_whole_until_one_is_too_large() {
+        let socket = bind((Ipv4Addr::LOCALHOST, 0).into(), 46).expect("a free port");
+        let here = socket.local_addr().expect("a bound socket");
+        let send = |length| send(socket.as_raw_fd(), false, &vec![0; length], here);
+        send(172).expect("a packet of speech");
+        assert_eq!(option(&socket, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_DO);
+        // RFC 768: more than any datagram can hold, so no way is wide enough.
+        let error = send(65_508).expect_err("too large in pieces, too");
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+        assert_eq!(option(&socket, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_WANT);
+        send(172).expect("a packet of speech");
+    }
+
+    fn option(socket: &UdpSocket, name: libc::c_int) -> libc::c_int {
+        let mut value: libc::c_int = 0;
         let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: `class` and `length` are valid for the call.
+        // SAFETY: `value` and `length` are valid for the call.
         let result = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),
                 libc::IPPROTO_IP,
-                libc::IP_TOS,
-                (&raw mut class).cast(),
+                name,
+                (&raw mut value).cast(),
                 &raw mut length,
             )
         };
         check(result).expect("an option that can be read");
-        assert_eq!(class >> 2, 46);
+        value
     }
 }

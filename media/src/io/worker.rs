@@ -128,7 +128,7 @@ impl Worker {
                     self.table.packet(now, Socket::from_token(token), buffer, &self.stats);
                 }
             }
-            pace.round(now, ready.len());
+            pace.round(now, ready.len(), sys::sleeps);
             if now.since(scanned) >= SCAN {
                 scanned = now;
                 self.report_silence(now);
