@@ -1,6 +1,6 @@
 //! Every INVITE that is heard from somebody known gets exactly one kind of final answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::{Check, End};
@@ -15,6 +15,9 @@ pub(super) struct Finals {
     invites: BTreeMap<(SocketAddr, String), Option<u16>>,
     /// Heard just now for the first time, and nothing said to it yet.
     fresh: Option<(SocketAddr, String)>,
+    /// Read by a process that was killed before it said anything to it, and not sent again: it
+    /// may have been lost with it.
+    lost: BTreeSet<(SocketAddr, String)>,
 }
 
 impl Check for Finals {
@@ -22,6 +25,7 @@ impl Check for Finals {
         self.fresh = None;
         if msg.status().is_none() && msg.method() == "INVITE" {
             let key = (from, msg.branch().to_owned());
+            self.lost.remove(&key);
             if !self.invites.contains_key(&key) {
                 self.fresh = Some(key.clone());
             }
@@ -30,11 +34,7 @@ impl Check for Finals {
     }
 
     fn died(&mut self) {
-        // Read by a process that was killed before it wrote anything: nobody has heard it, unless
-        // it comes again.
-        if let Some(key) = self.fresh.take() {
-            self.invites.remove(&key);
-        }
+        self.lost.extend(self.fresh.take());
     }
 
     fn engine_sent(&mut self, now: u64, to: SocketAddr, msg: &Msg) {
@@ -51,7 +51,8 @@ impl Check for Finals {
     }
 
     fn finish(&mut self, _end: &End<'_>) {
-        for ((from, branch), last) in &self.invites {
+        let heard = self.invites.iter().filter(|(key, _)| !self.lost.contains(*key));
+        for ((from, branch), last) in heard {
             // Strangers may hear nothing at all.
             let stranger = from.to_string().starts_with(STRANGERS);
             assert!(stranger || last.is_some(), "INVITE {branch} of {from} has no final answer");
