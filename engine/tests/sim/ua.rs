@@ -104,7 +104,13 @@ pub(crate) struct Ua {
     pub(crate) guard: Option<Guard>,
     /// It neither hears nor says anything.
     pub(crate) dead: bool,
+    /// INVITEs that it did not hear while it was dead, by branch.
+    missed: HashMap<String, u64>,
 }
+
+/// Only the last copy of an INVITE is so much later than the first ones (RFC 3261 17.1.1.2): who
+/// hears it first rings when its caller has given up, and cannot be told.
+const TOO_LATE: Duration = Duration::from_secs(24);
 
 impl Ua {
     /// A place whose callees do what the test tells them, and nothing else.
@@ -120,6 +126,7 @@ impl Ua {
             manner,
             guard: None,
             dead: false,
+            missed: HashMap::new(),
         }
     }
 
@@ -148,7 +155,13 @@ impl Ua {
     }
 
     pub(crate) fn hears(&mut self, msg: &Msg, out: &mut Out<'_>) {
-        let Some(call_id) = msg.get("Call-ID").filter(|_| !self.dead) else { return };
+        let Some(call_id) = msg.get("Call-ID") else { return };
+        if self.dead {
+            if msg.method() == "INVITE" {
+                self.missed.entry(msg.branch().to_owned()).or_insert(out.now);
+            }
+            return;
+        }
         let of_call = self.by_call.get(call_id).cloned().unwrap_or_default();
         if msg.status().is_some() {
             for at in of_call {
@@ -179,6 +192,10 @@ impl Ua {
         match (msg.method(), msg.to_tag()) {
             ("ACK", _) => {}
             ("INVITE", None) => {
+                let missed = self.missed.get(msg.branch());
+                if missed.is_some_and(|at| out.now - at > TOO_LATE.as_micros() as u64) {
+                    return;
+                }
                 if let Some(challenge) = self.guard.as_mut().and_then(|guard| guard.refuses(msg)) {
                     return out.send(&challenge);
                 }
