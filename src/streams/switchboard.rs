@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,9 @@ struct Entered {
 /// See the module.
 pub(crate) struct Switchboard {
     parts: StreamParts,
+    /// The address of each listener that has one of its own: where its connections come from, for
+    /// a carrier knows us by it.
+    addresses: HashMap<ListenerId, IpAddr>,
     inbox: Inbox,
     census: Census,
     connections: HashMap<u32, Entry>,
@@ -77,8 +80,14 @@ pub(crate) struct Switchboard {
 impl Switchboard {
     pub(crate) fn new(parts: StreamParts) -> Switchboard {
         let inbox = Inbox { queue: parts.queues.inward.clone(), engine: parts.engine.clone() };
+        let own = |socket: &StreamSocket| {
+            let ip = socket.socket.local_addr().ok()?.ip();
+            (!ip.is_unspecified()).then_some((socket.listener, ip))
+        };
+        let addresses = parts.sockets.iter().filter_map(own).collect();
         Switchboard {
             parts,
+            addresses,
             inbox,
             census: Census::default(),
             connections: HashMap::new(),
@@ -159,10 +168,11 @@ impl Switchboard {
         self.by_way.insert((flow.transport, flow.remote), flow.connection);
         let inbox = self.inbox.clone();
         let class = self.parts.traffic_class;
+        let from = self.addresses.get(&flow.listener).copied();
         self.tasks.spawn(async move {
             let mut stood = false;
             let served = async {
-                let stream = connect(flow.remote, class).await?;
+                let stream = connect(from, flow.remote, class).await?;
                 match tls {
                     None => {
                         stood = true;
@@ -314,9 +324,16 @@ async fn accept(socket: StreamSocket, accepted: mpsc::Sender<Accepted>) {
     }
 }
 
-async fn connect(remote: SocketAddr, traffic_class: u8) -> io::Result<TcpStream> {
+async fn connect(
+    from: Option<IpAddr>,
+    remote: SocketAddr,
+    traffic_class: u8,
+) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     crate::sys::mark(&socket, remote.ip(), traffic_class)?;
+    if let Some(from) = from.filter(|ip| ip.is_ipv4() == remote.is_ipv4()) {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
     let stream = timeout(CONNECT_PATIENCE, socket.connect(remote)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -341,5 +358,20 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 fn report(flow: Flow, served: io::Result<()>) {
     if let Err(error) = served {
         tracing::debug!(remote = %flow.remote, transport = ?flow.transport, %error, "connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_carrier_sees_the_address_that_we_listen_at() {
+        let carrier = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = "127.0.0.5".parse().unwrap();
+        let remote = carrier.local_addr().unwrap();
+        let (made, seen) = tokio::join!(connect(Some(ours), remote, 0), carrier.accept());
+        made.unwrap();
+        assert_eq!(seen.unwrap().1.ip(), ours);
     }
 }
