@@ -93,8 +93,8 @@ pub(crate) struct World {
     snapshot: Arc<Snapshot>,
     /// How often it died.
     pub(crate) deaths: u64,
-    /// The outputs of a recovery are being carried out.
-    resuming: bool,
+    /// The outputs of a recovery are being carried out: of the how manieth in a row.
+    resuming: u64,
     pub(crate) streams: Streams,
     /// Names that the engine wants to be looked up.
     pub(crate) questions: Vec<(ResolveId, Question)>,
@@ -148,7 +148,7 @@ impl World {
             config,
             snapshot,
             deaths: 0,
-            resuming: false,
+            resuming: 0,
             now: 0,
             rng: Rng::new(seed),
             weather: Weather::default(),
@@ -286,7 +286,7 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             // A recovery says much at once, and must come to an end.
-            let odds = self.dies_after * if self.resuming { 256 } else { 1 };
+            let odds = self.dies_after * (256 * self.resuming).max(1);
             if odds > 0 && self.rng.below(odds) == 0 {
                 return self.dies();
             }
@@ -317,11 +317,15 @@ impl World {
         let config = self.config.clone();
         let snapshot = Arc::clone(&self.snapshot);
         self.engine = Engine::restore(config, snapshot, self.clock(), &self.ledger);
-        self.resuming = true;
+        self.resuming += 1;
+        let deaths = self.deaths;
         self.drain();
-        self.engine.handle(self.clock(), Input::Rewrite);
-        self.drain();
-        self.resuming = false;
+        // One that died over its recovery has left all of it to the next.
+        if self.deaths == deaths {
+            self.engine.handle(self.clock(), Input::Rewrite);
+            self.drain();
+        }
+        self.resuming = 0;
     }
 
     fn journals(&mut self, record: &[u8]) {
@@ -381,7 +385,7 @@ impl World {
                 }
             }
             // Those who watch are told again of calls that they know.
-            Output::Event(_) if self.resuming => {}
+            Output::Event(_) if self.resuming > 0 => {}
             Output::Event(event) => {
                 for check in &mut self.checks {
                     check.event(self.now, &event);
