@@ -49,6 +49,12 @@ impl Engine {
         known || self.core.config.unknown_peer == UnknownPeer::Forbid
     }
 
+    /// The same where trunks may call by password from anywhere: a challenge would tell a stranger
+    /// as much, and a trunk whose call is over must hear so.
+    pub(crate) fn may_hear_or_is_challenged(&mut self, flow: Flow) -> bool {
+        self.core.routing.snapshot.has_trunk_accounts() || self.may_hear(flow)
+    }
+
     /// Whether somebody whom we know is at an address.
     pub(crate) fn is_known(&self, flow: Flow) -> bool {
         self.core.trunk_of(flow).is_some()
@@ -123,8 +129,7 @@ impl Engine {
         if !again && !self.core.load.is_over(now, self.held()) {
             return false;
         }
-        // A challenge would tell a stranger as much.
-        if self.core.routing.snapshot.has_trunk_accounts() || self.may_hear(flow) {
+        if self.may_hear_or_is_challenged(flow) {
             self.core.io.counters.refused_overload += 1;
             let mark = self.core.transactions.mark_of(msg, flow);
             self.core.load.refused(now, mark);

@@ -83,7 +83,7 @@ impl Engine {
             call.dialog(*leg).owns_request(call_id, tag, from_tag)
         });
         let Some((handle, leg)) = owner else {
-            if method != Method::Ack && self.may_hear(flow) {
+            if method != Method::Ack && self.may_hear_or_is_challenged(flow) {
                 self.answer_stateless(flow, msg, 481, "");
             }
             return;
