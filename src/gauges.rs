@@ -71,11 +71,13 @@ figures! {
 #[derive(Debug)]
 pub(crate) struct Gauges {
     values: Box<[AtomicU64]>,
+    copies: AtomicU64,
 }
 
 impl Gauges {
     pub(crate) fn new() -> Self {
-        Gauges { values: FIGURES.iter().map(|_| AtomicU64::new(0)).collect() }
+        let values = FIGURES.iter().map(|_| AtomicU64::new(0)).collect();
+        Gauges { values, copies: AtomicU64::new(0) }
     }
 
     /// Takes a copy; called by the engine's thread alone.
@@ -83,6 +85,12 @@ impl Gauges {
         for (value, figure) in self.values.iter().zip(FIGURES) {
             value.store((figure.read)(counters), Ordering::Relaxed);
         }
+        self.copies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many copies were taken: it grows while the engine's thread works.
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies.load(Ordering::Relaxed)
     }
 
     /// The last copy.

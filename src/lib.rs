@@ -21,6 +21,7 @@ mod engine_thread;
 mod events;
 mod failure;
 mod gauges;
+mod handover;
 mod journal;
 mod logging;
 mod media_link;
@@ -37,14 +38,17 @@ mod sys;
 mod test_values;
 mod tls;
 mod tls_listener;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use cli::Done;
 
 /// Runs the command line `arguments`, the program's name first. Exit codes: 0 done, 1 the input
-/// is wrong, 2 the command line is wrong, 3 a resource is missing.
+/// is wrong, 2 the command line is wrong, 3 a resource is missing, 4 everything is handed over to the
+/// process that is to be started next.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -55,7 +59,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match cli::execute(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Done::Entirely) => ExitCode::SUCCESS,
+        Ok(Done::HandedOver) => ExitCode::from(handover::EXIT_CODE),
         Err(failure) => {
             eprintln!("tensou: {failure}");
             ExitCode::from(failure.exit_code())

@@ -1,5 +1,6 @@
 //! Between the engine's words for media and the relay's: the two crates do not know each other.
 
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +55,18 @@ impl MediaLink {
                 Some(MediaEvent::Closed { session, a: counters(a), b: counters(b) })
             }
         }
+    }
+
+    /// Every session of the process before is open again.
+    pub(crate) fn taken_up(&mut self) {
+        if let Err(error) = self.relay.taken_up() {
+            tracing::error!("voice of a call that went on is not heard: {error}");
+        }
+    }
+
+    /// The sockets of all sessions.
+    pub(crate) fn held_sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.relay.held_sockets()
     }
 
     /// The next report of the relay.
@@ -166,7 +179,7 @@ impl RelayFigures {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddr, UdpSocket};
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     use tensou_media::io::RelayConfig;

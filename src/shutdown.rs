@@ -9,6 +9,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    hand_over: Signal,
 }
 
 /// What a signal asks for.
@@ -18,6 +19,8 @@ pub(crate) enum Asked {
     Stop,
     /// SIGHUP.
     Reload,
+    /// SIGUSR2.
+    HandOver,
 }
 
 impl Signals {
@@ -27,6 +30,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            hand_over: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -36,6 +40,7 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.hand_over.recv() => Asked::HandOver,
         }
     }
 

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use tensou_config::{Advertise, Host, Sip, SipListener, SipTransport};
 use tensou_engine::{Listener, Transport};
 
-use crate::sys::{bind_tcp, bind_udp, tune_udp};
+use crate::handover::{Inheritance, keep};
+use crate::sys::{bind_tcp, bind_udp, mark, tune_udp};
 
 /// Socket buffers: about 3,000 INVITEs, half a second of 6,000 messages/s, while the engine's
 /// thread is held up.
@@ -43,30 +44,39 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Binds every listener of the settings, those of UDP first.
-pub(crate) fn bind_all(sip: &Sip) -> Result<Vec<Bound>, Refused> {
+/// Every listener of the settings, those of UDP first: as the process before left it, or bound.
+pub(crate) fn bind_all(sip: &Sip, left: &mut Inheritance) -> Result<Vec<Bound>, Refused> {
     let of = |datagrams: bool| {
         let is = move |one: &&SipListener| (one.transport == SipTransport::Udp) == datagrams;
         sip.listen.iter().filter(is)
     };
     let bound = of(true).chain(of(false)).map(|listener| {
-        bind(*listener, sip).map_err(|error| Refused { listener: *listener, error })
+        bind(*listener, sip, left).map_err(|error| Refused { listener: *listener, error })
     });
     bound.collect()
 }
 
-fn bind(listener: SipListener, sip: &Sip) -> io::Result<Bound> {
+fn bind(listener: SipListener, sip: &Sip, left: &mut Inheritance) -> io::Result<Bound> {
     let class = sip.dscp.traffic_class();
     let (socket, address, transport) = match listener.transport {
         SipTransport::Udp => {
-            let socket = bind_udp(listener.address)?;
+            let socket = match left.datagrams(listener.address) {
+                Some(socket) => socket,
+                None => bind_udp(listener.address)?,
+            };
             tune_udp(&socket, BUFFER, class)?;
             let address = socket.local_addr()?;
+            keep("sip", address, &socket);
             (Socket::Udp(socket), address, Transport::Udp)
         }
         SipTransport::Tcp | SipTransport::Tls => {
-            let socket = bind_tcp(listener.address, class)?;
+            let socket = match left.listener(listener.address) {
+                Some(socket) => socket,
+                None => bind_tcp(listener.address)?,
+            };
             let address = socket.local_addr()?;
+            mark(&socket, address.ip(), class)?;
+            keep("sip-streams", address, &socket);
             let transport = match listener.transport {
                 SipTransport::Tls => Transport::Tls,
                 SipTransport::Tcp | SipTransport::Udp => Transport::Tcp,

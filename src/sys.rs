@@ -14,6 +14,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod handed;
+
+pub(crate) use handed::{handed_over, is_datagram};
+
 /// Datagrams per system call. Twice as many gain nothing measurable and hold the other listener
 /// up for longer.
 pub(crate) const BATCH: usize = 64;
@@ -42,7 +46,7 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// A listening, non-blocking TCP socket; IPv6 only for IPv6, as with UDP.
-pub(crate) fn bind_tcp(address: SocketAddr, traffic_class: u8) -> io::Result<TcpListener> {
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: `socket` takes no pointer; the descriptor it returns belongs to nobody else.
@@ -52,9 +56,8 @@ pub(crate) fn bind_tcp(address: SocketAddr, traffic_class: u8) -> io::Result<Tcp
     }
     // A restart must not wait for the connections of the process before it to time out.
     set_option(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    // Accepted connections inherit both.
+    // Accepted connections inherit it.
     set_option(&fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
-    mark(&fd, address.ip(), traffic_class)?;
     let name = Name::from(address);
     // SAFETY: `name` outlives the call and `length` is the size of the structure in it.
     check(unsafe { libc::bind(fd.as_raw_fd(), name.pointer(), name.length) })?;
@@ -63,7 +66,7 @@ pub(crate) fn bind_tcp(address: SocketAddr, traffic_class: u8) -> io::Result<Tcp
     Ok(TcpListener::from(fd))
 }
 
-/// Sets the traffic class of what leaves by a socket.
+/// Sets the traffic class of what leaves by a socket, and by connections that it accepts.
 pub(crate) fn mark(socket: &impl AsRawFd, ip: IpAddr, traffic_class: u8) -> io::Result<()> {
     let (level, name) = match ip {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),

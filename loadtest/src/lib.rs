@@ -8,4 +8,5 @@ pub mod agents;
 pub mod demo;
 pub mod host;
 pub mod impair;
+pub mod manager;
 pub mod witness;

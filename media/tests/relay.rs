@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use phones::{Phone, Setup, eventually, speech};
 use tensou_media::io::{OpenError, Relay, RelayConfig};
-use tensou_media::{Command, Event, Latch, SessionId, Side};
+use tensou_media::{Command, Event, Latch, PortPair, SessionId, Side};
 
 const CALL: SessionId = SessionId(1);
 
@@ -330,6 +330,44 @@ fn a_caller_on_ipv4_and_a_callee_on_ipv6_talk() {
     assert_eq!(callee.hears(), speech(7, 1));
     callee.sends_to(b.rtp(), &speech(8, 1));
     assert_eq!(caller.hears(), speech(8, 1));
+}
+
+#[test]
+fn a_relay_takes_calls_up_on_the_sockets_of_another_and_loses_no_packet() {
+    let mut setup = Setup::new(1);
+    let call = setup.call(CALL);
+    let (unused, _) = setup.opens(SessionId(2));
+    call.caller.sends(&speech(7, 1));
+    assert_eq!(call.callee.hears(), speech(7, 1));
+    setup.closes(SessionId(2));
+    let left: Vec<UdpSocket> =
+        setup.relay.held_sockets().map(|socket| socket.try_clone().unwrap()).collect();
+    assert_eq!(left.len(), 4);
+    let config = setup.config();
+    drop(setup);
+    // They wait in the sockets.
+    for number in 2..12 {
+        call.caller.sends(&speech(7, number));
+        call.callee.sends(&speech(8, number));
+    }
+
+    let mut next = Relay::start(config).unwrap();
+    let stray = UdpSocket::bind("127.0.0.1:0").unwrap();
+    next.take_up(left.into_iter().chain([stray]).collect());
+    assert_eq!(next.stats().sockets, 4);
+    let pair = |port| PortPair::new(port).unwrap();
+    next.open(CALL, pair(call.a_port), pair(call.b_port)).unwrap();
+    for (side, phone) in [(Side::A, &call.caller), (Side::B, &call.callee)] {
+        let remote = phone.remote(Latch::Signalled);
+        next.command(Command::SetRemote { session: CALL, side, remote });
+    }
+    next.taken_up().unwrap();
+    for number in 2..12 {
+        assert_eq!(call.callee.hears(), speech(7, number));
+        assert_eq!(call.caller.hears(), speech(8, number));
+    }
+    assert_eq!(next.stats().unwanted, 0);
+    let _free = UdpSocket::bind((Ipv4Addr::LOCALHOST, unused.rtp())).unwrap();
 }
 
 #[test]

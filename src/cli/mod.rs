@@ -24,11 +24,20 @@ use args::{Command, JournalCommand, SettingsArgs, TokenCommand, UserCommand};
 
 use crate::failure::Failure;
 
+/// How a command ended that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Nothing is left to do.
+    Entirely,
+    /// The next process goes on.
+    HandedOver,
+}
+
 /// Carries a parsed command line out.
-pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
+pub(crate) fn execute(cli: Cli) -> Result<Done, Failure> {
     let settings = cli.settings;
-    match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::serve(&settings),
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => return serve::serve(&settings),
         Command::Demo(demo) => demo::demo(&settings, &demo),
         Command::Check => check::check(&settings),
         Command::Route(route) => route::route(&settings, &route),
@@ -46,7 +55,8 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut command, "tensou", &mut std::io::stdout());
             Ok(())
         }
-    }
+    };
+    done.map(|()| Done::Entirely)
 }
 
 fn migrate(args: &SettingsArgs) -> Result<(), Failure> {

@@ -1,12 +1,14 @@
 //! `tensou serve`
 
+use sd_notify::NotifyState;
 use tensou_admin::app::people::{Account, create_user};
 use tensou_config::Loaded;
 use tensou_store::{Actor, Role, Store};
 
 use super::args::SettingsArgs;
-use super::{load, open, refused, sources, store_failure};
+use super::{Done, load, open, refused, sources, store_failure};
 use crate::failure::Failure;
+use crate::handover::tell;
 use crate::logging::{self, LogLevel};
 use crate::node::Node;
 use crate::shutdown::{Asked, Signals};
@@ -15,27 +17,45 @@ use crate::tls::Certificates;
 /// The name of the first user.
 const FIRST_USER: &str = "admin";
 
-/// Runs a node until it is told to stop.
-pub(super) fn serve(args: &SettingsArgs) -> Result<(), Failure> {
+/// Runs a node until it is told to stop or to hand over.
+pub(super) fn serve(args: &SettingsArgs) -> Result<Done, Failure> {
     let loaded = load(args)?;
     let level = start_log(&loaded)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let mut signals = Signals::register().map_err(Failure::missing)?;
         let store = open(&loaded.settings).await?;
         let password = first_user(&store).await?;
         let mut node = Node::start(&loaded.settings, store).await?;
         greet(&node, password.as_deref());
+        tell(NotifyState::Ready);
         let certificates = node.certificates();
-        let failed = tokio::select! {
-            () = asked_to_stop(&mut signals, args, (&level, &certificates)) => None,
-            failure = node.failed() => Some(failure),
-        };
-        if let Some(failure) = failed {
-            node.abandon().await;
-            return Err(failure);
+        loop {
+            let asked = tokio::select! {
+                asked = asked_to_end(&mut signals, args, (&level, &certificates)) => asked,
+                failure = node.failed() => {
+                    node.abandon().await;
+                    return Err(failure);
+                }
+            };
+            if asked != Asked::HandOver {
+                tell(NotifyState::Stopping);
+                return stop(node, &mut signals).await.map(|()| Done::Entirely);
+            }
+            match node.obstacle().await {
+                None => {
+                    node.hand_over().await;
+                    return Ok(Done::HandedOver);
+                }
+                Some(why) => tracing::error!("nothing is handed over, calls go on here: {why}"),
+            }
         }
-        stop(node, &mut signals).await
-    })
+    });
+    if matches!(done, Ok(Done::HandedOver)) {
+        // The next process waits for the end of this one, and so do packets.
+        runtime.shutdown_background();
+    }
+    done
 }
 
 /// The log.
@@ -70,14 +90,18 @@ fn greet(node: &Node, password: Option<&str>) {
     }
 }
 
-/// Returns when the process is to end; until then SIGHUP rereads the log level and the
+/// What the process is told to end for; until then SIGHUP rereads the log level and the
 /// certificates.
-async fn asked_to_stop(
+async fn asked_to_end(
     signals: &mut Signals,
     args: &SettingsArgs,
     (level, certificates): (&LogLevel, &Certificates),
-) {
-    while signals.next().await == Asked::Reload {
+) -> Asked {
+    loop {
+        let asked = signals.next().await;
+        if asked != Asked::Reload {
+            return asked;
+        }
         let reread = tensou_config::load(&sources(args));
         let set = reread
             .map_err(Failure::inputs)

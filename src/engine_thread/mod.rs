@@ -81,7 +81,7 @@ pub(crate) struct Parts {
 pub(crate) struct EngineThread {
     /// Reaches it.
     pub(crate) handle: EngineHandle,
-    join: std::thread::JoinHandle<()>,
+    join: std::thread::JoinHandle<MediaLink>,
 }
 
 impl EngineThread {
@@ -105,9 +105,10 @@ impl EngineThread {
         Ok(EngineThread { handle, join })
     }
 
-    /// Waits for its end; false when it panicked.
-    pub(crate) fn join(self) -> bool {
-        self.join.join().is_ok()
+    /// Waits for its end; the relay goes on until what is returned is dropped. None when the
+    /// thread panicked.
+    pub(crate) fn join(self) -> Option<MediaLink> {
+        self.join.join().ok()
     }
 }
 
@@ -176,7 +177,7 @@ impl Looper {
         }
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> MediaLink {
         let mut receiver = Receiver::new();
         self.resume();
         loop {
@@ -202,6 +203,7 @@ impl Looper {
         }
         self.flush();
         self.report();
+        self.media
     }
 
     /// Goes on with what the process before left, media first, and has it all in a segment of
@@ -209,6 +211,7 @@ impl Looper {
     fn resume(&mut self) {
         let now = self.clock.now();
         self.settle(now);
+        self.media.taken_up();
         self.journal.rewriting();
         self.rewrite();
         self.flush();

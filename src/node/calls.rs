@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::engine_thread::{Control, EngineThread};
 use crate::gauges::Gauges;
+use crate::media_link::MediaLink;
 
 /// How often an ending node looks whether its calls are over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -31,6 +32,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// The voice sockets of all calls.
+    pub(super) fn sockets(&self) -> usize {
+        usize::try_from(self.gauges.load().media_ports_in_use * 2).unwrap_or(usize::MAX)
+    }
+
     /// Returns when the engine's thread has ended.
     pub(super) async fn engine_ended(&mut self) {
         // Never sent, only dropped.
@@ -49,15 +55,17 @@ impl Calls {
         }
     }
 
-    /// Ends the thread.
-    pub(super) async fn end(self) {
+    /// Ends the thread; voice flows until what is returned is dropped.
+    pub(super) async fn end(self) -> Option<MediaLink> {
         // A thread that has ended already needs no telling.
         let _gone = self.engine.handle.send(Control::Stop);
         let engine = self.engine;
         let joined = tokio::task::spawn_blocking(move || engine.join()).await;
-        if !matches!(joined, Ok(true)) {
+        let media = joined.ok().flatten();
+        if media.is_none() {
             tracing::error!("the engine's thread panicked");
         }
+        media
     }
 
     fn command(&self, command: OperatorCommand) {

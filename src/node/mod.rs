@@ -24,6 +24,7 @@ use crate::engine_thread::{EngineHandle, EngineThread, Parts};
 use crate::events::event_queue;
 use crate::failure::Failure;
 use crate::gauges::Gauges;
+use crate::handover::{self, Inheritance};
 use crate::journal::Condition;
 use crate::media_link::{MediaLink, RelayFigures};
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ use crate::snapshot_task::{LoadError, Published, SnapshotTask, load, report};
 use crate::sockets::bind_all;
 use crate::streams::{StreamParts, Switchboard, stream_queues};
 use crate::tls::{self, Certificates};
+use crate::watchdog;
 
 use calls::Calls;
 use journal::Journal;
@@ -41,6 +43,8 @@ use web::{Facts, Sockets, Web};
 
 /// How often the database is asked whether it is there, for readiness and metrics.
 const PING_EVERY: Duration = Duration::from_secs(2);
+/// Listening sockets that a node has at most, in any sensible settings.
+const LISTENERS: usize = 16;
 /// Operator's commands that may wait.
 const COMMANDS: usize = 256;
 
@@ -66,15 +70,17 @@ impl Node {
         tls::install_provider();
         let certificates = Certificates::load(settings).map_err(Failure::input)?;
         let names = Names::of(settings.sip.nameserver).map_err(Failure::missing)?;
-        let bound = bind_all(&settings.sip).map_err(Failure::missing)?;
-        let listening = Sockets::bind(settings, certificates.admin.clone()).await?;
+        let mut left = Inheritance::take();
+        let bound = bind_all(&settings.sip, &mut left).map_err(Failure::missing)?;
+        let listening = Sockets::bind(settings, certificates.admin.clone(), &mut left).await?;
         let compiled = load(&store).await.map_err(LoadError::failure)?;
         report(compiled.faults());
         let published = Published::new(compiled);
         let sip_address = first_address(&bound)?;
         let domain = domain(&settings.sip);
 
-        let relay = Relay::start(relay_config(settings)).map_err(Failure::missing)?;
+        let mut relay = Relay::start(relay_config(settings)).map_err(Failure::missing)?;
+        relay.take_up(left.media());
         let ports = relay.ports();
         let figures = RelayFigures::default();
         let media = MediaLink::new(relay, figures.clone());
@@ -140,11 +146,13 @@ impl Node {
             tokio::spawn(snapshots.run()),
             tokio::spawn(pass_commands(command_receiver, engine.handle.clone())),
             tokio::spawn(watch_database(store.clone(), database_up)),
+            tokio::spawn(watchdog::keep_alive(Arc::clone(&gauges))),
         ];
         background.extend(shared);
         let name = settings.node.name.as_str().to_owned();
         let records = NodeRecords { store: store.clone(), node: name.clone() };
         let writer = CdrWriter::start(records, tail);
+        left.settle();
         let drain = settings.node.drain;
         let calls = Calls { engine, engine_ended, gauges, draining, drain };
         Ok(Node {
@@ -210,10 +218,28 @@ impl Node {
         self.end().await;
     }
 
+    /// Why the node cannot hand over to a next process.
+    pub(crate) async fn obstacle(&self) -> Option<String> {
+        handover::obstacle(self.calls.sockets() + LISTENERS).await
+    }
+
+    /// Stops reading, keeps what was said in the journal, and leaves every socket that a call
+    /// needs to the next process. Until that has begun, what comes waits in them; what is not in
+    /// the database yet waits in the journal.
+    pub(crate) async fn hand_over(self) {
+        let media = self.calls.end().await;
+        self.journal.stop().await;
+        let Some(media) = media else { return };
+        let kept = handover::keep_media(media.held_sockets());
+        if let Err(error) = kept.and(handover::barrier().await) {
+            tracing::error!("voice will pause until the next process has begun: {error}");
+        }
+    }
+
     /// The engine first, so that nothing new comes; then what carries its last words; the
     /// database last.
     async fn end(self) {
-        self.calls.end().await;
+        drop(self.calls.end().await);
         self.writer.finish().await;
         self.journal.stop().await;
         if self.board_feed.await.is_err() {

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
+use crate::handover::{Inheritance, keep};
 use crate::metrics::Metrics;
 use crate::snapshot_task::Published;
 use crate::tls::AdminIdentity;
@@ -74,10 +75,11 @@ impl Sockets {
     pub(super) async fn bind(
         settings: &Settings,
         identity: Option<AdminIdentity>,
+        left: &mut Inheritance,
     ) -> Result<Sockets, Failure> {
-        let admin = listen("admin.listen", settings.admin.listen).await?;
+        let admin = listen("admin.listen", settings.admin.listen, left).await?;
         let metrics = match settings.metrics.listen {
-            Some(address) => Some(listen("metrics.listen", address).await?),
+            Some(address) => Some(listen("metrics.listen", address, left).await?),
             None => None,
         };
         Ok(Sockets { admin, identity, metrics })
@@ -125,11 +127,21 @@ impl Web {
     }
 }
 
-async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| {
+/// As the process before left it, or bound.
+async fn listen(
+    setting: &str,
+    address: SocketAddr,
+    left: &mut Inheritance,
+) -> Result<TcpListener, Failure> {
+    let bound = match left.listener(address) {
+        Some(socket) => TcpListener::from_std(socket),
+        None => TcpListener::bind(address).await,
+    };
+    let bound = bound.map_err(|error| {
         Failure::missing(anyhow::Error::from(error).context(format!("{setting} {address}")))
-    })
+    })?;
+    keep("web", bound.local_addr().map_err(Failure::missing)?, &bound);
+    Ok(bound)
 }
 
 /// `/metrics` on a socket of its own, for scrapers that must not reach REST and UI.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tensou_loadtest::manager::Manager;
 use tensou_loadtest::witness::Record;
 
 use crate::site::Site;
@@ -18,6 +19,8 @@ use crate::site::Site;
 const STARTING: Duration = Duration::from_secs(30);
 /// How long a stop may take beyond `node.drain_seconds`.
 const STOPPING: Duration = Duration::from_secs(15);
+/// The exit code of a server that is to be started again: its next process goes on.
+const HANDED_OVER: i32 = 4;
 /// Seconds that running calls may take after SIGTERM.
 const DRAINING: u64 = 20;
 
@@ -34,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) more: String,
     /// Environment variables.
     pub(crate) environment: Vec<(String, String)>,
+    /// A service manager keeps its sockets.
+    pub(crate) managed: bool,
 }
 
 /// One node.
@@ -44,6 +49,7 @@ pub(crate) struct Node<'s> {
     address: Ipv4Addr,
     environment: Vec<(String, String)>,
     child: Option<Child>,
+    manager: Option<Manager>,
 }
 
 impl<'s> Node<'s> {
@@ -74,7 +80,8 @@ impl<'s> Node<'s> {
         std::fs::write(dir.join("tensou.toml"), text)?;
         let environment = settings.environment.clone();
         let binary = binary.to_owned();
-        let node = Node { site, binary, dir, address, environment, child: None };
+        let manager = settings.managed.then(|| Manager::new(&dir)).transpose()?;
+        let node = Node { site, binary, dir, address, environment, child: None, manager };
         std::fs::write(node.dir.join("operator.toml"), site.document())?;
         if number == 0 {
             node.run(&["import", "operator.toml"])?;
@@ -105,7 +112,14 @@ impl<'s> Node<'s> {
     /// Starts it, without waiting.
     pub(crate) fn spawn(&mut self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
-        let mut command = self.command(&["serve"]);
+        let mut command = match &self.manager {
+            None => self.command(&["serve"]),
+            Some(manager) => {
+                let mut command = manager.command(&self.binary)?;
+                command.current_dir(&self.dir).arg("serve").stdin(Stdio::null());
+                command
+            }
+        };
         command.stdout(log.try_clone()?).stderr(log).envs(self.environment.iter().cloned());
         let child = self.site.home.within(|| command.spawn())?;
         self.child = Some(child);
@@ -117,6 +131,7 @@ impl<'s> Node<'s> {
         let begun = Instant::now();
         self.spawn()?;
         loop {
+            self.attend()?;
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
                 bail!("the server ended with {status} while starting:\n{}", self.log_tail());
             }
@@ -139,6 +154,42 @@ impl<'s> Node<'s> {
         Ok(())
     }
 
+    /// Reads what the server told its manager.
+    fn attend(&mut self) -> Result<()> {
+        Ok(self.manager.iter_mut().try_for_each(Manager::attend)?)
+    }
+
+    /// How many sockets its manager keeps.
+    pub(crate) fn kept(&self) -> usize {
+        self.manager.as_ref().map_or(0, Manager::kept)
+    }
+
+    /// Has it hand over to a next process, and starts that; how long nobody read the sockets,
+    /// at most, and how many the manager kept.
+    pub(crate) fn hand_over(&mut self) -> Result<(Duration, usize)> {
+        let begun = Instant::now();
+        self.signal(Signal::SIGUSR2)?;
+        let mut child = self.child.take().context("no server runs")?;
+        let status = loop {
+            self.attend()?;
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if begun.elapsed() > STOPPING => {
+                    self.child = Some(child);
+                    bail!("the server did not hand over in {STOPPING:?}:\n{}", self.log_tail());
+                }
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        self.attend()?;
+        if status.code() != Some(HANDED_OVER) {
+            bail!("the server handed over with {status}:\n{}", self.log_tail());
+        }
+        let kept = self.kept();
+        self.start()?;
+        Ok((begun.elapsed(), kept))
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let child = self.child.as_ref().context("no server runs")?;
@@ -151,6 +202,9 @@ impl<'s> Node<'s> {
         self.signal(Signal::SIGTERM)?;
         let limit = Duration::from_secs(DRAINING) + STOPPING;
         while let Some(child) = &mut self.child {
+            if let Some(manager) = &mut self.manager {
+                manager.attend()?;
+            }
             match child.try_wait()? {
                 Some(status) if status.success() => self.child = None,
                 Some(status) => bail!("the server ended with {status}:\n{}", self.log_tail()),

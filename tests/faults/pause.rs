@@ -41,7 +41,7 @@ pub(crate) fn freeze(bench: &Bench) -> Result<Outcome> {
     media_gaps(&mut outcome, &gathering.reports);
     // Who hung up while the server stood still has talked less than was recorded; and a server
     // that wakes far behind refuses new calls until it has caught up.
-    let leniency = Leniency { lossy: true, refusals: true };
+    let leniency = Leniency { lossy: true, refusals: true, ..Leniency::default() };
     conclude(&mut outcome, &node, &gathering, &watch.stop()?, leniency)?;
     node.terminate()?;
     Ok(outcome)

@@ -18,6 +18,7 @@ mod pause;
 mod postgres;
 mod site;
 mod strangers;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -102,6 +103,7 @@ const EXPERIMENTS: &[Experiment] = &[
     ("reordering", network::reordering),
     ("strangers", strangers::strangers),
     ("rolling-restart", cluster::rolling_restart),
+    ("upgrade", upgrade::upgrade),
 ];
 
 fn main() -> ExitCode {

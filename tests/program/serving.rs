@@ -83,3 +83,13 @@ fn a_hangup_signal_reads_the_log_level_again() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.end().0, Some(0));
 }
+
+#[test]
+fn without_a_service_manager_nothing_is_handed_over() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    server.signal(Signal::SIGUSR2);
+    until(|| server.get("/healthz", "").0 == 200);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.end().0, Some(0));
+}

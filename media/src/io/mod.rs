@@ -20,12 +20,12 @@ mod worker;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
 use lane::{Common, Lane};
@@ -44,6 +44,12 @@ const COMFORTABLE: usize = 256;
 /// Beyond that, a worker may have so many sessions more than the least busy one before the next
 /// session goes there: moving a pair to another worker costs four system calls.
 const UNEVEN: usize = 16;
+
+/// How long the workers may take to get all orders of the sessions that are taken up again; they
+/// have nothing else to do then.
+const TAKING_UP: Duration = Duration::from_secs(1);
+/// Between two looks whether they have.
+const LOOK_EVERY: Duration = Duration::from_micros(200);
 
 /// What the relay is built with.
 #[derive(Clone, Debug)]
@@ -122,6 +128,9 @@ pub struct Relay {
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
     orders_delayed: u64,
+    /// While sessions of the process before are taken up: their pairs, each with its lane. None
+    /// once that is over.
+    taking_up: Option<Vec<(PortPair, usize)>>,
 }
 
 /// What the owner knows of an open session.
@@ -157,11 +166,48 @@ impl Relay {
             wake,
             stop,
             orders_delayed: 0,
+            taking_up: None,
         };
         for number in 0..workers {
             relay.lanes.push(Lane::start(number, &relay.config, &common)?);
         }
         Ok(relay)
+    }
+
+    /// From now until [`Relay::taken_up`] sessions of a process before are opened: on `sockets`
+    /// that it left, or new ones. Packets wait in the sockets until then, so that none is read
+    /// before the relay knows where it goes.
+    pub fn take_up(&mut self, sockets: Vec<UdpSocket>) {
+        self.sockets.adopt(sockets, &self.config);
+        self.taking_up = Some(Vec::new());
+    }
+
+    /// Every session of the process before is open and has its phones: their packets flow.
+    /// Sockets that it left and no session has are closed.
+    ///
+    /// # Errors
+    /// A pair's sockets could not be given to a worker: its session hears nothing there.
+    pub fn taken_up(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + TAKING_UP;
+        while self.lanes.iter_mut().map(|lane| lane.flush()).filter(|done| !done).count() > 0
+            && Instant::now() < deadline
+        {
+            sleep(LOOK_EVERY);
+        }
+        let mut result = Ok(());
+        for (pair, lane) in self.taking_up.take().unwrap_or_default() {
+            if let Some(bound) = self.sockets.pair(pair).filter(|bound| bound.is_busy()) {
+                result = result.and(bound.move_to(lane, &self.lanes));
+            }
+        }
+        self.sockets.close_unused();
+        result
+    }
+
+    /// The sockets of all sessions, RTP and RTCP of both sides: who has them receives what comes
+    /// for these sessions, also when this relay is gone.
+    pub fn held_sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.sockets.busy()
     }
 
     /// The ports that sessions may have: the range configured, or what the limit of open files
@@ -296,6 +342,11 @@ impl Relay {
 
     fn hold(&mut self, pair: PortPair, lane: usize) -> Result<[worker::Socket; 2], OpenError> {
         let bound = self.sockets.pair(pair).ok_or(OpenError::OutsideRange { port: pair.rtp() })?;
+        if let Some(waiting) = &mut self.taking_up {
+            waiting.push((pair, lane));
+            bound.set_busy(true);
+            return Ok(bound.sockets());
+        }
         if let Err(source) = bound.move_to(lane, &self.lanes) {
             // Half moved: it is bound anew when it is next wanted.
             self.sockets.discard(pair);

@@ -4,6 +4,7 @@
 //! four sockets is what a call would otherwise spend most of its time on. Between calls what
 //! arrives there is read and dropped without an answer.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -61,11 +62,48 @@ impl Sockets {
                 let sockets = bind(pair.rtp()).and_then(|rtp| Ok((rtp, bind(pair.rtcp())?)));
                 let (rtp, rtcp) = sockets.inspect_err(|_| self.bind_failures += 1)?;
                 self.bound += 2;
-                let index = u32::try_from(index * 2).unwrap_or(u32::MAX);
-                place.insert(BoundPair { rtp, rtcp, index, lane: None, busy: false })
+                place.insert(BoundPair::new(index, rtp, rtcp))
             }
         };
         Ok(bound)
+    }
+
+    /// Takes sockets over that another process has bound. Those outside the range, or without
+    /// the other of their pair, are closed.
+    pub(super) fn adopt(&mut self, sockets: Vec<UdpSocket>, config: &RelayConfig) {
+        let port = |socket: UdpSocket| Some((socket.local_addr().ok()?, socket));
+        let mut by_port: BTreeMap<u16, UdpSocket> = sockets
+            .into_iter()
+            .filter_map(port)
+            .filter(|(address, _)| address.ip() == config.listen)
+            .map(|(address, socket)| (address.port(), socket))
+            .collect();
+        while let Some((port, rtp)) = by_port.pop_first() {
+            let Some(pair) = PortPair::new(port) else { continue };
+            let place =
+                self.index(pair).and_then(|index| Some((index, self.pairs.get_mut(index)?)));
+            if let Some((index, place @ None)) = place
+                && let Some(rtcp) = by_port.remove(&pair.rtcp())
+            {
+                *place = Some(BoundPair::new(index, rtp, rtcp));
+                self.bound += 2;
+            }
+        }
+    }
+
+    /// Closes every pair that no session has.
+    pub(super) fn close_unused(&mut self) {
+        for place in &mut self.pairs {
+            if place.take_if(|bound| !bound.busy).is_some() {
+                self.bound -= 2;
+            }
+        }
+    }
+
+    /// The sockets of all sessions.
+    pub(super) fn busy(&self) -> impl Iterator<Item = &UdpSocket> {
+        let busy = self.pairs.iter().flatten().filter(|bound| bound.busy);
+        busy.flat_map(|bound| [&bound.rtp, &bound.rtcp])
     }
 
     /// The pair, bound before.
@@ -88,6 +126,12 @@ impl Sockets {
 }
 
 impl BoundPair {
+    /// The `nth` pair of the range.
+    fn new(nth: usize, rtp: UdpSocket, rtcp: UdpSocket) -> BoundPair {
+        let index = u32::try_from(nth * 2).unwrap_or(u32::MAX);
+        BoundPair { rtp, rtcp, index, lane: None, busy: false }
+    }
+
     /// RTP, then RTCP.
     pub(super) fn sockets(&self) -> [Socket; 2] {
         [
@@ -98,6 +142,10 @@ impl BoundPair {
 
     pub(super) fn lane(&self) -> Option<usize> {
         self.lane
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
     }
 
     pub(super) fn set_busy(&mut self, busy: bool) {
