@@ -43,6 +43,8 @@ pub struct Engine {
     pub(crate) moved: Moved,
     /// Calls that have not been written into the journal again yet.
     pub(crate) rewriting: Vec<CallHandle>,
+    /// Calls that may have changed since their last images.
+    changed: Vec<CallHandle>,
     /// Where images are written before they are as long as they get.
     page: Vec<u8>,
 }
@@ -60,6 +62,7 @@ impl Engine {
             lingering_more: std::collections::BTreeMap::new(),
             moved: Moved::new(),
             rewriting: Vec::new(),
+            changed: Vec::new(),
             page: Vec::new(),
         }
     }
@@ -109,6 +112,7 @@ impl Engine {
 
     /// The next output, to be carried out before the one after it.
     pub fn poll_output(&mut self) -> Option<Output> {
+        self.keep_changes();
         let journal = self.core.io.journal.pop_front();
         journal.map(Output::Journal).or_else(|| self.core.io.outbox.pop_front())
     }
@@ -256,16 +260,18 @@ impl Engine {
         self.tidy(handle);
     }
 
-    /// Has the journal keep what has changed of a call, and forgets one that is over.
+    /// Has the journal keep what has changed of a call before the next output, and forgets one
+    /// that is over.
     pub(crate) fn tidy(&mut self, handle: CallHandle) {
-        let Some(call) = self.calls.get_mut(handle) else { return };
-        if self.core.config.journal {
-            let image = call.save(&self.core, &mut self.page);
-            self.core.io.journal.extend(image);
-        }
+        let Some(call) = self.calls.get(handle) else { return };
         if !call.is_over() {
+            if self.core.config.journal {
+                self.changed.push(handle);
+            }
             return;
         }
+        self.keep(handle);
+        let Some(call) = self.calls.get(handle) else { return };
         let (id, servers, session) = (call.id, call.servers(), call.session());
         self.calls.remove(handle);
         self.forget_moved(handle);
@@ -273,6 +279,24 @@ impl Engine {
             self.sessions.remove(&session);
         }
         self.linger(id, servers);
+    }
+
+    /// Images are made once for all inputs since the last output: of a call whose peers answer
+    /// and acknowledge within one batch of datagrams, one.
+    fn keep_changes(&mut self) {
+        for at in 0..self.changed.len() {
+            self.keep(self.changed[at]);
+        }
+        self.changed.clear();
+    }
+
+    fn keep(&mut self, handle: CallHandle) {
+        if let Some(call) = self.calls.get_mut(handle)
+            && self.core.config.journal
+        {
+            let image = call.save(&self.core, &mut self.page);
+            self.core.io.journal.extend(image);
+        }
     }
 
     fn fire_timers(&mut self) {

@@ -2,9 +2,9 @@
 //!
 //! # Drive contract
 //!
-//! Give it [`Engine::handle`]`(now, input)`, drain [`Engine::poll_output`] until it returns
-//! `None`, carry the outputs out in order, then sleep until [`Engine::poll_timeout`] or the next
-//! input. Spurious wake-ups are no-ops; `now.mono` never goes back. Nothing else enters or
+//! Give it [`Engine::handle`]`(now, input)`, one input or all that have gathered, drain
+//! [`Engine::poll_output`] until it returns `None`, carry the outputs out in order, then sleep
+//! until [`Engine::poll_timeout`] or the next input. Spurious wake-ups are no-ops; `now.mono` never goes back. Nothing else enters or
 //! leaves, so a recorded list of inputs replays bit for bit.
 #![forbid(unsafe_code)]
 

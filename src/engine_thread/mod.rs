@@ -333,8 +333,8 @@ impl Looper {
             for (remote, bytes) in (0..count).filter_map(|place| receiver.datagram(place)) {
                 let flow = flow(at, remote);
                 self.engine.handle(now, Input::Datagram { flow, bytes });
-                self.settle(now);
             }
+            self.settle(now);
             if count < BATCH {
                 return;
             }
@@ -381,8 +381,12 @@ impl Looper {
             while let Some(output) = self.engine.poll_output() {
                 self.carry_out(output);
             }
-            let Some(event) = self.answers.pop_front() else { return };
-            self.engine.handle(now, Input::Media(event));
+            if self.answers.is_empty() {
+                return;
+            }
+            for event in self.answers.drain(..) {
+                self.engine.handle(now, Input::Media(event));
+            }
         }
     }
 
