@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +60,8 @@ struct Entered {
 /// See the module.
 pub(crate) struct Switchboard {
     parts: StreamParts,
-    /// The address of each listener that has one of its own: where its connections come from, for
-    /// a carrier knows us by it.
-    addresses: HashMap<ListenerId, IpAddr>,
+    /// Where the connections of each listener come from that has an address of its own.
+    addresses: HashMap<ListenerId, SocketAddr>,
     inbox: Inbox,
     census: Census,
     connections: HashMap<u32, Entry>,
@@ -80,10 +79,8 @@ pub(crate) struct Switchboard {
 impl Switchboard {
     pub(crate) fn new(parts: StreamParts) -> Switchboard {
         let inbox = Inbox { queue: parts.queues.inward.clone(), engine: parts.engine.clone() };
-        let own = |socket: &StreamSocket| {
-            let ip = socket.socket.local_addr().ok()?.ip();
-            (!ip.is_unspecified()).then_some((socket.listener, ip))
-        };
+        let own =
+            |one: &StreamSocket| Some((one.listener, own_address(one.socket.local_addr().ok()?)?));
         let addresses = parts.sockets.iter().filter_map(own).collect();
         Switchboard {
             parts,
@@ -324,15 +321,29 @@ async fn accept(socket: StreamSocket, accepted: mpsc::Sender<Accepted>) {
     }
 }
 
+/// Where connections come from beside a listener: its own address, for a carrier knows us by it,
+/// and its link, without which a link-local address means nothing (RFC 4007 6); by any port.
+fn own_address(mut listener: SocketAddr) -> Option<SocketAddr> {
+    listener.set_port(0);
+    (!listener.ip().is_unspecified()).then_some(listener)
+}
+
+/// Whether what comes from an address of ours finds `remote`, and its answers us. Where not, the
+/// kernel chooses another.
+fn leads_to(own: SocketAddr, remote: SocketAddr) -> bool {
+    let stays_here = own.ip().is_loopback() && !remote.ip().is_loopback();
+    own.is_ipv4() == remote.is_ipv4() && !stays_here
+}
+
 async fn connect(
-    from: Option<IpAddr>,
+    from: Option<SocketAddr>,
     remote: SocketAddr,
     traffic_class: u8,
 ) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     crate::sys::mark(&socket, remote.ip(), traffic_class)?;
-    if let Some(from) = from.filter(|ip| ip.is_ipv4() == remote.is_ipv4()) {
-        socket.bind(SocketAddr::new(from, 0))?;
+    if let Some(from) = from.filter(|from| leads_to(*from, remote)) {
+        socket.bind(from)?;
     }
     let stream = timeout(CONNECT_PATIENCE, socket.connect(remote)).await??;
     stream.set_nodelay(true)?;
@@ -368,10 +379,31 @@ mod tests {
     #[tokio::test]
     async fn a_carrier_sees_the_address_that_we_listen_at() {
         let carrier = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = "127.0.0.5".parse().unwrap();
+        let ours = own_address("127.0.0.5:5060".parse().unwrap()).unwrap();
         let remote = carrier.local_addr().unwrap();
         let (made, seen) = tokio::join!(connect(Some(ours), remote, 0), carrier.accept());
         made.unwrap();
-        assert_eq!(seen.unwrap().1.ip(), ours);
+        assert_eq!(seen.unwrap().1.ip(), ours.ip());
+    }
+
+    #[test]
+    fn a_link_local_listener_calls_by_its_own_link() {
+        let own = |text: &str| own_address(text.parse().unwrap()).map(|own| own.to_string());
+        assert_eq!(own("[fe80::5%3]:5060").as_deref(), Some("[fe80::5%3]:0"));
+        assert_eq!(own("192.0.2.5:5060").as_deref(), Some("192.0.2.5:0"));
+        assert_eq!(own("[::]:5060"), None);
+        assert_eq!(own("0.0.0.0:5060"), None);
+    }
+
+    #[test]
+    fn a_listener_of_this_machine_alone_calls_a_carrier_from_another_address() {
+        let leads =
+            |own: &str, remote: &str| leads_to(own.parse().unwrap(), remote.parse().unwrap());
+        assert!(!leads("127.0.0.1:0", "192.0.2.10:5060"));
+        assert!(!leads("[::1]:0", "[2001:db8::10]:5060"));
+        assert!(leads("127.0.0.1:0", "127.0.0.5:5060"));
+        assert!(leads("192.0.2.5:0", "192.0.2.10:5060"));
+        assert!(leads("192.0.2.5:0", "127.0.0.1:5060"));
+        assert!(!leads("192.0.2.5:0", "[2001:db8::10]:5060"));
     }
 }
