@@ -56,7 +56,8 @@ fn describe(view: &PreviewView, out: &mut String) -> std::fmt::Result {
         return writeln!(out, "refused with {status} (Q.850 {cause}): {}", refused.reason);
     }
     for (number, step) in (1..).zip(&view.steps) {
-        writeln!(out, "{number}. {} ({})", step.origin, step.strategy)?;
+        let ends = if step.ends_on_decline { "; one who declines ends the hunt" } else { "" };
+        writeln!(out, "{number}. {} ({}{ends})", step.origin, step.strategy)?;
         for branch in &step.branches {
             let starts = branch.starts_ms as f64 / 1000.0;
             let trunk = branch.trunk.as_deref().map_or(String::new(), |it| format!(" by {it}"));
@@ -107,16 +108,19 @@ mod tests {
         let step = StepView {
             origin: "sales".into(),
             strategy: "sequential".into(),
+            ends_on_decline: false,
             branches: vec![branch],
         };
-        let text = text(&PreviewView { steps: vec![step], ..view() });
+        let strict = StepView { origin: "boss".into(), ends_on_decline: true, ..step.clone() };
+        let text = text(&PreviewView { steps: vec![step, strict], ..view() });
         for part in [
             "+81312345678 of yamada, at 2026-11-23T14:00:00.000+09:00\n",
             "1. sales (sequential)\n",
             "+5.0 s  mobile rings 20 s by ins1500-1: sip:09012345678@192.0.2.1\n",
             "From: <sip:x@y>\n",
             "cannot be dialled now: the trunk is full\n",
-            "2. nobody answered: the call ends\n",
+            "2. boss (sequential; one who declines ends the hunt)\n",
+            "3. nobody answered: the call ends\n",
         ] {
             assert!(text.contains(part), "{part:?} not in {text}");
         }

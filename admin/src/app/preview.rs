@@ -62,6 +62,8 @@ pub struct StepView {
     pub origin: String,
     /// `single`, `simultaneous` or `sequential`.
     pub strategy: String,
+    /// One who declines (6xx) ends the hunt for all: no step after this one.
+    pub ends_on_decline: bool,
     /// Who rings.
     pub branches: Vec<BranchView>,
 }
@@ -164,6 +166,7 @@ impl StepView {
         StepView {
             origin: step.origin.clone(),
             strategy: step.strategy.to_owned(),
+            ends_on_decline: step.ends_on_decline,
             branches: step.branches.iter().map(BranchView::of).collect(),
         }
     }

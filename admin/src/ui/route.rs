@@ -44,6 +44,7 @@ struct Shown {
 struct ShownStep {
     origin: String,
     strategy: String,
+    ends_on_decline: bool,
     lanes: Vec<Lane>,
     axis_end: String,
     branches: Vec<ShownBranch>,
@@ -154,6 +155,7 @@ fn shown_step(step: &StepView, names: &NameTable, t: &'static Texts) -> ShownSte
             group => names.name(Kind::Group, group),
         },
         strategy: t.word("strategy", &step.strategy),
+        ends_on_decline: step.ends_on_decline,
         lanes: step.branches.iter().zip(&branches).map(lane).collect(),
         axis_end: format!("{} {}", end / 1000, t.route_seconds),
         branches,

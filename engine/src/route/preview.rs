@@ -45,6 +45,8 @@ pub struct PreviewStep {
     pub origin: String,
     /// `single`, `simultaneous` or `sequential`.
     pub strategy: &'static str,
+    /// One who declines (6xx) ends the hunt for all: no step after this one.
+    pub ends_on_decline: bool,
     /// Who rings.
     pub branches: Vec<PreviewBranch>,
 }
@@ -141,7 +143,7 @@ impl Snapshot {
             (Some(group), Strategy::Simultaneous) => (group.to_string(), "simultaneous"),
             (Some(group), Strategy::Sequential) => (group.to_string(), "sequential"),
         };
-        PreviewStep { origin, strategy, branches }
+        PreviewStep { origin, strategy, ends_on_decline: step.ends_on_decline, branches }
     }
 
     fn preview_branch(

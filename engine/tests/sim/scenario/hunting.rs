@@ -1,8 +1,9 @@
 //! Who rings, who wins, and what the others are told.
 
-use tensou_engine::{CallResult, EndedBy};
+use tensou_engine::route::Snapshot;
+use tensou_engine::{CallResult, EndedBy, WallTime};
 
-use crate::office::{DIRECT, NIGHT, SALES};
+use crate::office::{DIRECT, NIGHT, SALES, number, provisioning};
 use crate::session::State;
 use crate::sim::{Sim, secs};
 use crate::ua::Act;
@@ -102,6 +103,20 @@ fn one_member_that_declines_ends_the_hunt_where_the_group_says_so() {
     let call = sim.call(NIGHT).rings(&["sato"]).refused_by("sato", 600).waits(secs(60));
     let call = call.nobody_rings("suzuki").nobody_rings("tanaka").gets(600, Some(17));
     assert_eq!(call.over().legs.len(), 1);
+}
+
+#[test]
+fn the_dry_run_shows_where_one_who_declines_ends_the_hunt() {
+    for ends in [false, true] {
+        let mut office = provisioning();
+        office.groups.iter_mut().for_each(|group| group.ends_on_decline = ends);
+        let snapshot = Snapshot::compile(1, &office).unwrap();
+        let moment = WallTime::from_unix_micros(0);
+        for (did, expected) in [(SALES, ends), (NIGHT, ends), (DIRECT, false)] {
+            let preview = snapshot.preview(None, number(did), moment, "pbx.example");
+            assert_eq!(preview.steps[0].ends_on_decline, expected, "{did}");
+        }
+    }
 }
 
 #[test]
