@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | a trunk's address | no account of that trunk here | that trunk, whatever credentials it has |
 //! | a trunk's address | an account of that trunk here | that trunk, with that account's password |
+//! | an address of several trunks | an account of each here | the one whose password it has |
 //! | a phone's address | | a phone or a trunk, with its password |
 //! | elsewhere | an account of some trunk here | a trunk, with its password |
 //! | elsewhere | no trunk's account | nobody |
@@ -23,12 +24,12 @@ use crate::route::{Snapshot, TrunkIx};
 use crate::sip::syntax::Message;
 
 /// Whose password counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
     /// A phone's.
     Phone,
-    /// That of this trunk.
-    Trunk(TrunkIx),
+    /// That of one of these trunks.
+    OneOf(Box<[TrunkIx]>),
     /// That of any trunk.
     AnyTrunk,
     /// A phone's or a trunk's.
@@ -47,21 +48,21 @@ enum Claim {
 
 impl Whose {
     /// The account of a user name, if its password counts.
-    pub(crate) fn account<'s>(self, snapshot: &'s Snapshot, user: &str) -> Option<Account<'s>> {
+    pub(crate) fn account<'s>(&self, snapshot: &'s Snapshot, user: &str) -> Option<Account<'s>> {
         let phone = || {
             let extension = snapshot.extension(snapshot.extension_of_user(user)?);
             let account = Account { user: &extension.user, secret: &extension.secret };
             extension.enabled.then_some(account)
         };
-        let trunk = |only: Option<TrunkIx>| {
+        let trunk = |only: Option<&[TrunkIx]>| {
             let (key, at) = snapshot.trunk_account(user)?;
             let auth = snapshot.trunk(at).relation.auth_in.as_ref()?;
             let account = Account { user: key, secret: &auth.password };
-            only.is_none_or(|only| only == at).then_some(account)
+            only.is_none_or(|only| only.contains(&at)).then_some(account)
         };
         match self {
             Whose::Phone => phone(),
-            Whose::Trunk(at) => trunk(Some(at)),
+            Whose::OneOf(trunks) => trunk(Some(trunks)),
             Whose::AnyTrunk => trunk(None),
             Whose::Anybody => phone().or_else(|| trunk(None)),
         }
@@ -71,11 +72,16 @@ impl Whose {
 impl Engine {
     fn claim(&self, flow: Flow, msg: &Message<'_>) -> Claim {
         let snapshot = &self.core.routing.snapshot;
-        if let Some(at) = self.calling_trunk(flow, msg) {
-            return match snapshot.trunk(at).relation.auth_in {
-                Some(_) => Claim::Prove(Whose::Trunk(at)),
-                None => Claim::Trunk(at),
-            };
+        let registered;
+        let mut trunks = self.core.trunks_of(flow);
+        if trunks.is_empty() {
+            registered = self.trunk_of_registrar(flow, msg);
+            trunks = registered.as_slice();
+        }
+        match trunks {
+            [] => {}
+            [at] if snapshot.trunk(*at).relation.auth_in.is_none() => return Claim::Trunk(*at),
+            several => return Claim::Prove(Whose::OneOf(several.into())),
         }
         let phones = self.core.registrar.is_registered_from(flow.remote.ip());
         match (phones, snapshot.has_trunk_accounts()) {
@@ -114,7 +120,7 @@ impl Engine {
     pub(crate) fn may_ask(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
         match self.claim(flow, msg) {
             Claim::Prove(Whose::AnyTrunk) if self.is_known(flow) => true,
-            Claim::Prove(whose @ (Whose::Trunk(_) | Whose::AnyTrunk)) => {
+            Claim::Prove(whose @ (Whose::OneOf(_) | Whose::AnyTrunk)) => {
                 self.authenticate(flow, msg, whose).is_some()
             }
             Claim::Trunk(_) | Claim::Prove(Whose::Phone | Whose::Anybody) | Claim::Nobody => {
@@ -132,7 +138,7 @@ impl Core {
             Source::Extension(_) => true,
             Source::Trunk(at) => {
                 let with_account = self.routing.snapshot.trunk(at).relation.auth_in.is_some();
-                with_account && self.trunk_of(flow) != Some(at)
+                with_account && !self.trunks_of(flow).contains(&at)
             }
         }
     }

@@ -23,6 +23,8 @@ pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, MESSAGE, REFER, REGISTER";
 /// Extensions that we understand (RFC 3261 20.37): what a peer may require of us within a call.
 pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
+/// What may be required of our registrar.
+pub(crate) const REGISTRAR_SUPPORTED: &str = "path";
 
 /// Everything but the calls.
 pub(crate) struct Core {
@@ -167,11 +169,18 @@ impl Core {
             && !self.config.not_sip.iter().any(served)
     }
 
-    /// The trunk that a message came from: by its certificate, else by its address.
-    pub(crate) fn trunk_of(&self, flow: Flow) -> Option<TrunkIx> {
+    /// The trunks that a message may be from: by its certificate, else by its address. Several
+    /// only where their passwords say which it is.
+    pub(crate) fn trunks_of(&self, flow: Flow) -> &[TrunkIx] {
         let snapshot = &self.routing.snapshot;
-        let proved = self.connections.names(flow).find_map(|name| snapshot.trunk_of_name(name));
-        proved.or_else(|| snapshot.trunk_of_source(flow.remote))
+        let names = self.connections.names(flow).map(|name| snapshot.trunks_of_name(name));
+        let proved = names.into_iter().find(|found| !found.is_empty());
+        proved.unwrap_or_else(|| snapshot.trunks_of_source(flow.remote))
+    }
+
+    /// Whether a message is from a trunk's own place.
+    pub(crate) fn is_trunk(&self, flow: Flow) -> bool {
+        !self.trunks_of(flow).is_empty()
     }
 
     /// Where a request within a dialog goes: the first hop's address, or the way the dialog came
@@ -205,8 +214,8 @@ impl Core {
         if flow.transport != Transport::Udp || dialog.by_flow || asks.is_some() {
             return None;
         }
-        let trunk = self.trunk_of(flow).map(|at| self.routing.snapshot.trunk(at));
-        let wanted = trunk.is_none_or(|trunk| trunk.large_requests == LargeRequests::Tcp);
+        let trunks = self.trunks_of(flow).iter().map(|at| self.routing.snapshot.trunk(*at));
+        let wanted = trunks.into_iter().all(|trunk| trunk.large_requests == LargeRequests::Tcp);
         self.by_tcp(flow.remote).filter(|_| wanted)
     }
 

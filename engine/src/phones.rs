@@ -2,6 +2,7 @@
 
 use crate::call::{Answer, answer};
 use crate::claims::Whose;
+use crate::core::REGISTRAR_SUPPORTED;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::id::Key;
@@ -26,7 +27,7 @@ impl Engine {
     ) -> Option<Authenticated> {
         let now = self.core.io.now.mono;
         let source = flow.remote.ip();
-        let is_trunk = self.core.trunk_of(flow).is_some();
+        let is_trunk = self.core.is_trunk(flow);
         let registrar = &mut self.core.registrar;
         let credentials =
             msg.credentials(HeaderId::Authorization).find(|one| registrar.is_realm(one));
@@ -100,6 +101,9 @@ impl Engine {
             self.refuse(flow, msg, what);
             return;
         }
+        if self.refuse_extensions(flow, msg, REGISTRAR_SUPPORTED) {
+            return;
+        }
         let Some(proof) = self.authenticate(flow, msg, Whose::Phone) else { return };
         // A binding costs no more than its last answer, so lateness does not stop it.
         if self.core.load.is_full(self.held()) {
@@ -109,8 +113,11 @@ impl Engine {
         match self.core.registrar.register(now, &proof, msg, flow) {
             Ok(update) => {
                 let mut lines = String::new();
-                // RFC 3327 5.3: the path that was taken in stands in the answer.
-                for path in msg.fields(HeaderId::Path) {
+                // RFC 3327 5.3: the path that was taken in stands in the answer, where the phone
+                // can read it.
+                let mut known = msg.tokens(HeaderId::Supported);
+                let told = known.any(|tag| tag.eq_ignore_ascii_case("path"));
+                for path in msg.fields(HeaderId::Path).filter(|_| told) {
                     let mut line = Vec::new();
                     path.write_to(&mut line);
                     lines.push_str(&String::from_utf8_lossy(&line));

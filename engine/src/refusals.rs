@@ -57,7 +57,7 @@ impl Engine {
 
     /// Whether somebody whom we know is at an address.
     pub(crate) fn is_known(&self, flow: Flow) -> bool {
-        self.core.trunk_of(flow).is_some()
+        self.core.is_trunk(flow)
             || self.core.registrar.is_registered_from(flow.remote.ip())
             || self.core.trunks.is_registrar(flow.remote.ip())
     }
@@ -105,8 +105,7 @@ impl Engine {
             // Its Via cannot be read: back to where it came from, with what it has.
             Err(_) => (flow, self.core.io.compose(|out| write_broken(msg, what, &tag, out))),
         };
-        let trunk = self.core.trunk_of(flow);
-        let forgeable = flow.transport == Transport::Udp && trunk.is_none();
+        let forgeable = flow.transport == Transport::Udp && !self.core.is_trunk(flow);
         if forgeable && bytes.len() * 10 > msg.bytes().len() * GAIN_TENTHS {
             return false;
         }

@@ -92,7 +92,7 @@ impl Engine {
         match (method, msg.cseq()) {
             (Method::Ack, Ok(cseq)) => call.on_ack(&mut self.core, leg, msg, cseq.number),
             (Method::Ack, Err(_)) => {}
-            _ if self.refuse_extensions(flow, msg) => {}
+            _ if self.refuse_extensions(flow, msg, SUPPORTED) => {}
             (Method::Refer, _) => self.on_refer(handle, leg, flow, msg),
             _ => {
                 if let Some(call) = self.calls.get_mut(handle) {
@@ -103,10 +103,15 @@ impl Engine {
         self.tidy(handle);
     }
 
-    /// RFC 3261 8.2.2.3: what the peer requires and we cannot do is refused. True if so.
-    fn refuse_extensions(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
+    /// RFC 3261 8.2.2.3: what the peer requires and is not supported is refused. True if so.
+    pub(crate) fn refuse_extensions(
+        &mut self,
+        flow: Flow,
+        msg: &Message<'_>,
+        supported: &str,
+    ) -> bool {
         let asked = msg.tokens(HeaderId::Require).chain(msg.tokens(HeaderId::ProxyRequire));
-        let known = |token: &str| SUPPORTED.split(", ").any(|tag| tag.eq_ignore_ascii_case(token));
+        let known = |token: &str| supported.split(", ").any(|tag| tag.eq_ignore_ascii_case(token));
         let unsupported: Vec<&str> = asked.filter(|token| !known(token)).take(16).collect();
         if unsupported.is_empty() {
             return false;
@@ -125,7 +130,7 @@ impl Engine {
         if self.core.transactions.is_merged(msg) {
             return self.answer_stateless(flow, msg, 482, "");
         }
-        if self.refuse_extensions(flow, msg) || self.refuse_body(flow, msg) {
+        if self.refuse_extensions(flow, msg, SUPPORTED) || self.refuse_body(flow, msg) {
             return;
         }
         if let Some(min_se) = self.session_too_short(source, msg) {
@@ -185,7 +190,7 @@ impl Engine {
         if !self.may_ask(flow, msg) {
             return;
         }
-        if self.refuse_extensions(flow, msg) {
+        if self.refuse_extensions(flow, msg, SUPPORTED) {
             return;
         }
         let status = if self.core.draining { 503 } else { 200 };

@@ -120,10 +120,10 @@ impl Engine {
         let call = self.calls.get(handle).ok_or(481_u16)?;
         let own = match source {
             Source::Extension(at) => snapshot.extension(at).customer.as_ref() == call.customer(),
-            // A trunk replaces its own dialogs: of the addresses that it has, and those that it
-            // proved its password for.
+            // A trunk replaces its own dialogs: of the addresses that it alone has, and those that
+            // it proved its password for.
             Source::Trunk(at) => {
-                self.core.trunk_of(call.dialog(old).flow) == Some(at)
+                self.core.trunks_of(call.dialog(old).flow) == [at]
                     || call.trunk_of_leg(old) == Some(&snapshot.trunk(at).key)
             }
         };

@@ -29,7 +29,7 @@ impl Engine {
             let snapshot = &self.core.routing.snapshot;
             let trunk = self.calls.get(handle).and_then(|call| call.challenged(owner.leg, client));
             let at = trunk.and_then(|key| snapshot.trunk_of_key(&key));
-            let at = at.filter(|at| self.core.trunk_of(challenged.flow) == Some(*at));
+            let at = at.filter(|at| self.core.trunks_of(challenged.flow).contains(at));
             at.map(|at| snapshot.trunk(at))
                 .and_then(|trunk| Some((trunk.key.clone(), trunk.relation.auth.clone()?)))
         };
@@ -52,16 +52,12 @@ impl Engine {
         true
     }
 
-    /// The trunk that a request came from: known by its address, or a registrar of ours that
-    /// calls the Contact we gave it.
-    pub(crate) fn calling_trunk(&self, flow: Flow, msg: &Message<'_>) -> Option<TrunkIx> {
+    /// The trunk that calls the Contact which we gave a registrar of ours.
+    pub(crate) fn trunk_of_registrar(&self, flow: Flow, msg: &Message<'_>) -> Option<TrunkIx> {
         let snapshot = &self.core.routing.snapshot;
-        let registered = || {
-            let uri = Uri::parse(Self::request_uri(msg)).ok()?;
-            let key = self.core.trunks.called_by(flow.remote.ip(), &uri.unescaped_user())?;
-            let at = snapshot.trunk_of_key(key)?;
-            snapshot.trunk(at).enabled.then_some(at)
-        };
-        self.core.trunk_of(flow).or_else(registered)
+        let uri = Uri::parse(Self::request_uri(msg)).ok()?;
+        let key = self.core.trunks.called_by(flow.remote.ip(), &uri.unescaped_user())?;
+        let at = snapshot.trunk_of_key(key)?;
+        snapshot.trunk(at).enabled.then_some(at)
     }
 }

@@ -352,8 +352,9 @@ fn params_of(contact: &NameAddr<'_>) -> Box<str> {
     kept.into()
 }
 
-/// The path of a request, in the order of a Route (RFC 3327 5.3). Calls go by the way that the
-/// REGISTER came, so that no Path can make us send anything elsewhere.
+/// The path of a request, in the order of a Route (RFC 3327 5.3), whether or not the phone knows
+/// of paths: a proxy that adds itself for one that does not means to be gone by. Calls go by the
+/// way that the REGISTER came, so that no Path can make us send anything elsewhere.
 fn path_of(msg: &Message<'_>) -> Result<Box<[Box<str>]>, Refusal> {
     let mut path = Vec::new();
     let mut length = 0;
@@ -365,10 +366,6 @@ fn path_of(msg: &Message<'_>) -> Result<Box<[Box<str>]>, Refusal> {
             return Err(Refusal::TooLong);
         }
         path.push(text.into_boxed_str());
-    }
-    let knows = || msg.tokens(HeaderId::Supported).any(|tag| tag.eq_ignore_ascii_case("path"));
-    if !path.is_empty() && !knows() {
-        return Err(Refusal::PathUnsupported);
     }
     Ok(path.into())
 }

@@ -21,8 +21,6 @@ pub(crate) enum Refusal {
     TooManyContacts,
     /// 400: a contact or a path longer than any that a phone writes.
     TooLong,
-    /// 420: a Path that the phone does not know of (RFC 3327 5.3).
-    PathUnsupported,
     /// 423: the expiry is too short (10.3 step 7).
     TooBrief,
     /// 500: a later REGISTER of the same phone came before (10.3 steps 6 and 7).
@@ -35,7 +33,6 @@ impl Refusal {
         match self {
             Refusal::Malformed(error) => error.status().unwrap_or(400),
             Refusal::Star | Refusal::NoSipContact | Refusal::TooLong => 400,
-            Refusal::PathUnsupported => 420,
             Refusal::NotYours | Refusal::TooManyContacts => 403,
             Refusal::TooBrief => 423,
             Refusal::OutOfOrder => 500,
@@ -46,7 +43,6 @@ impl Refusal {
     pub(crate) fn header(self) -> Option<String> {
         match self {
             Refusal::TooBrief => Some(format!("Min-Expires: {MIN_EXPIRES}\r\n")),
-            Refusal::PathUnsupported => Some("Unsupported: path\r\n".to_owned()),
             Refusal::Malformed(_) | Refusal::Star | Refusal::NoSipContact => None,
             Refusal::NotYours | Refusal::TooManyContacts | Refusal::OutOfOrder => None,
             Refusal::TooLong => None,
@@ -60,7 +56,6 @@ impl fmt::Display for Refusal {
             Refusal::Malformed(error) => error.fmt(f),
             Refusal::Star => f.write_str("Contact * needs Expires 0 and no other Contact"),
             Refusal::TooLong => f.write_str("Contact or Path too long"),
-            Refusal::PathUnsupported => f.write_str("Bad Extension"),
             Refusal::NoSipContact => f.write_str("Contact is not a SIP URI"),
             Refusal::NotYours => f.write_str("Not your address"),
             Refusal::TooManyContacts => f.write_str("Too many contacts"),

@@ -1,9 +1,9 @@
 //! From what was provisioned to a snapshot, with every fault found on the way.
 
 mod relation;
+mod sources;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,7 @@ use super::snapshot::{
     Step, Target, Trunk, TrunkIx,
 };
 use super::{
-    DestinationKind, Fault, GroupSpec, MemberSpec, PeerSpec, Provisioning, Source, Strategy,
-    TargetRef, TrunkSpec,
+    DestinationKind, Fault, GroupSpec, MemberSpec, Provisioning, Strategy, TargetRef, TrunkSpec,
 };
 
 /// Ring time of a route step that names one destination. A caller abroad waits no longer;
@@ -38,8 +37,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
     for group in &from.groups {
         compiler.group(group);
     }
-    let (trunk_by_address, trunk_by_network) = compiler.sources();
-    let trunk_by_name = compiler.certificates();
+    let sources = compiler.sources();
     let carriers = compiler.carriers();
     let trunk_by_account = compiler.relations();
     compiler.duplicates();
@@ -58,9 +56,7 @@ pub(super) fn compile(version: u64, from: &Provisioning) -> Result<Snapshot, Vec
         did_by_number,
         extension_by_user,
         trunk_by_account,
-        trunk_by_name,
-        trunk_by_address,
-        trunk_by_network,
+        sources,
         carriers,
     })
 }
@@ -150,7 +146,7 @@ impl<'a> Compiler<'a> {
             nat: spec.nat,
             dialog: spec.dialog,
             relation: spec.relation.clone(),
-            known: addresses(spec).collect(),
+            known: sources::addresses(spec).collect(),
         }
     }
 
@@ -366,67 +362,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Whom an address belongs to. An address that two trunks imply by their peers alone is
-    /// nobody's; one that two trunks name is a fault.
-    fn sources(&mut self) -> (HashMap<SocketAddr, TrunkIx>, Vec<(Source, TrunkIx)>) {
-        let from = self.from;
-        let mut exact = HashMap::new();
-        let mut networks: Vec<(Source, TrunkIx)> = Vec::new();
-        for (at, spec) in index(&from.trunks) {
-            for peer in addresses(spec) {
-                if let Some(TrunkIx(other)) = exact.insert(canonical(peer), TrunkIx(at))
-                    && other != at
-                {
-                    let other = &from.trunks[other as usize].id;
-                    let message = format!("{peer} is also a peer of trunk {other:?}");
-                    self.fault("trunk", &spec.id, "peers", message);
-                }
-            }
-            for source in &spec.sources {
-                if let Some((_, TrunkIx(other))) = networks.iter().find(|(one, _)| one == source)
-                    && *other != at
-                {
-                    let other = &from.trunks[*other as usize].id;
-                    let message = format!("trunk {other:?} names the same source");
-                    self.fault("trunk", &spec.id, "sources", message);
-                }
-                networks.push((*source, TrunkIx(at)));
-            }
-        }
-        networks.sort_by_key(|(one, _)| (one.port.is_none(), u8::MAX - one.prefix_len));
-        let mut implied: BTreeMap<_, Option<TrunkIx>> = BTreeMap::new();
-        for (at, spec) in index(&from.trunks) {
-            for peer in addresses(spec) {
-                implied
-                    .entry(peer.ip().to_canonical())
-                    .and_modify(|one| *one = one.filter(|one| one.0 == at))
-                    .or_insert(Some(TrunkIx(at)));
-            }
-        }
-        for (network, trunk) in implied {
-            if let Some(trunk) = trunk {
-                let prefix_len = if network.is_ipv4() { 32 } else { 128 };
-                networks.push((Source { network, prefix_len, port: None }, trunk));
-            }
-        }
-        (exact, networks)
-    }
-
-    /// Trunks by the name in their certificates.
-    fn certificates(&mut self) -> BTreeMap<Arc<str>, TrunkIx> {
-        let from = self.from;
-        let mut names: BTreeMap<Arc<str>, TrunkIx> = BTreeMap::new();
-        for (at, spec) in index(&from.trunks) {
-            let Some(name) = spec.tls_name.as_deref() else { continue };
-            if let Some(TrunkIx(other)) = names.insert(Arc::from(name), TrunkIx(at)) {
-                let other = &from.trunks[other as usize].id;
-                let message = format!("trunk {other:?} has the same name in its certificate");
-                self.fault("trunk", &spec.id, "tls_name", message);
-            }
-        }
-        names
-    }
-
     fn carriers(&mut self) -> Vec<(Prefix, TrunkIx)> {
         let mut carriers = Vec::new();
         for (at, spec) in index(&self.from.trunks) {
@@ -466,18 +401,6 @@ impl<'a> Compiler<'a> {
             }
         }
     }
-}
-
-/// Addresses of a trunk's peers, whose calls are its own. Where a certificate is what it is
-/// known by, an address proves nothing.
-fn addresses(spec: &TrunkSpec) -> impl Iterator<Item = SocketAddr> + '_ {
-    let written = spec.peers.iter().filter_map(PeerSpec::address);
-    let found = spec.peer_addresses.iter().copied();
-    written.chain(found).filter(|_| spec.tls_name.is_none())
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn read_prefix(text: &str) -> Option<Prefix> {

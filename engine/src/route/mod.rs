@@ -11,6 +11,7 @@ mod provisioning;
 mod redirection;
 mod relation;
 mod snapshot;
+mod sources;
 mod terms;
 mod writing;
 

@@ -14,7 +14,8 @@ pub struct RelationSpec {
     /// challenge is a failure of that call.
     pub auth: Option<AuthSpec>,
     /// Its account here. With one it is known by that password alone: its own addresses and any
-    /// other are challenged. Without one it is known by its addresses or its certificate.
+    /// other are challenged, and it may share them with other trunks that have one. Without one
+    /// it is known by its addresses or its certificate.
     pub auth_in: Option<AuthInSpec>,
     /// We register there, so that it knows where we are.
     pub register: Option<RegisterSpec>,

@@ -1,7 +1,7 @@
 //! The provisioning compiled for calls: dense indexes, no text compared on the way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
 use crate::secret::Secret;
 
 use super::compile::compile;
+use super::sources::Sources;
 use super::{
     DialogPolicy, DidSource, Fault, IdentityOverride, IdentityPolicy, IdentityRead, LargeRequests,
-    PeerSpec, Provisioning, RelationSpec, Source, Strategy,
+    PeerSpec, Provisioning, RelationSpec, Strategy,
 };
 
 /// Position of a trunk in its snapshot.
@@ -41,10 +42,7 @@ pub struct Snapshot {
     pub(super) extension_by_user: BTreeMap<Key, ExtensionIx>,
     /// Enabled trunks with an account here, by its user name.
     pub(super) trunk_by_account: BTreeMap<Key, TrunkIx>,
-    pub(super) trunk_by_name: BTreeMap<Arc<str>, TrunkIx>,
-    pub(super) trunk_by_address: HashMap<SocketAddr, TrunkIx>,
-    /// Networks in order of preference: explicit before implied, longer before shorter.
-    pub(super) trunk_by_network: Vec<(Source, TrunkIx)>,
+    pub(super) sources: Sources,
     /// Trunks that can take calls, in order of preference within equal prefixes.
     pub(super) carriers: Vec<(Prefix, TrunkIx)>,
 }
@@ -293,23 +291,14 @@ impl Snapshot {
         !self.trunk_by_account.is_empty()
     }
 
-    /// The enabled trunk that sends from `address`: by exact address and port, else by network.
-    pub(crate) fn trunk_of_source(&self, address: SocketAddr) -> Option<TrunkIx> {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let found = self.trunk_by_address.get(&address).copied().or_else(|| {
-            let holds = |source: &Source| {
-                source.port.is_none_or(|port| port == address.port())
-                    && network_holds(source.network, source.prefix_len, address.ip())
-            };
-            self.trunk_by_network.iter().find(|(source, _)| holds(source)).map(|(_, trunk)| *trunk)
-        })?;
-        self.trunk(found).enabled.then_some(found)
+    /// The enabled trunks that send from `address`: one, or several with accounts here.
+    pub(crate) fn trunks_of_source(&self, address: SocketAddr) -> &[TrunkIx] {
+        self.sources.of_address(address)
     }
 
-    /// The enabled trunk whose certificate holds `name`.
-    pub(crate) fn trunk_of_name(&self, name: &str) -> Option<TrunkIx> {
-        let found = *self.trunk_by_name.get(name)?;
-        self.trunk(found).enabled.then_some(found)
+    /// The enabled trunks whose certificate holds `name`.
+    pub(crate) fn trunks_of_name(&self, name: &str) -> &[TrunkIx] {
+        self.sources.of_name(name)
     }
 
     /// Whether somebody else than the operator may lead a call to `number` by a trunk: it
@@ -322,20 +311,5 @@ impl Snapshot {
     /// Trunks that can carry a call to `number`, best first.
     pub(crate) fn carriers_of(&self, number: E164) -> impl Iterator<Item = TrunkIx> + '_ {
         self.carriers.iter().filter(move |(prefix, _)| prefix.matches(number)).map(|(_, at)| *at)
-    }
-}
-
-/// Whether `address` lies in `network`/`len`.
-pub(super) fn network_holds(network: IpAddr, len: u8, address: IpAddr) -> bool {
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let shift = 32u32.saturating_sub(u32::from(len));
-            shift >= 32 || (u32::from(network) ^ u32::from(address)) >> shift == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let shift = 128u32.saturating_sub(u32::from(len));
-            shift >= 128 || (u128::from(network) ^ u128::from(address)) >> shift == 0
-        }
-        _ => false,
     }
 }

@@ -361,7 +361,7 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
         target: "".into(),
         routes: Vec::new(),
         flow,
-        by_flow: core.trunk_of(flow).is_none(),
+        by_flow: !core.is_trunk(flow),
         edition: 0,
         style: Style::default(),
     };

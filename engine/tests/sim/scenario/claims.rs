@@ -1,16 +1,20 @@
 //! Who a request is from: every kind of address with every kind of credentials.
 
-use tensou_engine::route::{AuthInSpec, Provisioning, RelationSpec, TrunkSpec};
+use tensou_engine::route::{AuthInSpec, Provisioning, RelationSpec, Snapshot, Source, TrunkSpec};
 use tensou_engine::{Event, Secret, UnknownPeer};
 
 use crate::office::{DESK, DESK_PHONE, GATEWAY, SALES, number, password, trunk};
 use crate::phone::{Algorithm, proof};
 use crate::sim::{Sim, invite, offer_of, secs};
 use crate::text::Msg;
-use crate::ua::{Quirks, Ua};
+use crate::ua::{Act, Quirks, Ua};
+
+use super::phones::dials;
 
 /// The address of a trunk that has an account here.
 const PBX: &str = "192.0.2.7:5060";
+/// The address of two trunks, each with its own.
+const SHARED: &str = "192.0.2.9:5060";
 const STRANGER: &str = "203.0.113.66:5060";
 /// Another host than the stranger's.
 const OTHER: &str = "203.0.113.77:5060";
@@ -23,12 +27,16 @@ fn account(user: &str) -> RelationSpec {
     }
 }
 
-/// `pbx` has an address and an account, `branch` an account alone, `closed` is disabled.
+/// `pbx` has an address and an account, `branch` an account alone, `closed` is disabled; `east`
+/// and `west` have one address, and an account each.
 fn accounts(office: &mut Provisioning) {
     let with = |id: &str, peers: &[&str]| TrunkSpec { relation: account(id), ..trunk(id, peers) };
     office.trunks.push(TrunkSpec { prefixes: vec!["+8198".to_owned()], ..with("pbx", &[PBX]) });
     office.trunks.push(with("branch", &[]));
     office.trunks.push(TrunkSpec { enabled: false, ..with("closed", &[]) });
+    for id in ["east", "west"] {
+        office.trunks.push(TrunkSpec { prefixes: vec!["+8198".to_owned()], ..with(id, &[SHARED]) });
+    }
 }
 
 /// `pbx` is known by its address, and nobody has an account.
@@ -110,6 +118,7 @@ fn holds(table: &str, office: fn(&mut Provisioning)) {
         let place = match from {
             "gateway" => GATEWAY,
             "pbx" => PBX,
+            "shared" => SHARED,
             "phone" => DESK_PHONE,
             _ => STRANGER,
         };
@@ -129,17 +138,18 @@ fn holds(table: &str, office: fn(&mut Provisioning)) {
             }
         }
     }
-    assert_eq!(cells, 2 * 4 * columns.len());
+    assert_eq!(cells, 2 * (table.lines().count() - 1) * columns.len());
 }
 
 #[test]
 fn every_address_with_every_credentials_is_who_the_table_says() {
     holds(
-        "from     none    pbx     branch  201     guess   nobody  closed  realm   nonce
-         gateway  gateway gateway gateway gateway gateway gateway gateway gateway gateway
-         pbx      401     pbx     401     401     401     401     401     401     401
-         phone    401     pbx     branch  201     401     401     401     401     401
-         stranger 401     pbx     branch  401     401     401     401     401     401",
+        "from     none    pbx     branch  east    west    201     guess   nobody  closed  realm   nonce
+         gateway  gateway gateway gateway gateway gateway gateway gateway gateway gateway gateway gateway
+         pbx      401     pbx     401     401     401     401     401     401     401     401     401
+         shared   401     401     401     east    west    401     401     401     401     401     401
+         phone    401     pbx     branch  east    west    201     401     401     401     401     401
+         stranger 401     pbx     branch  east    west    401     401     401     401     401     401",
         accounts,
     );
 }
@@ -315,4 +325,54 @@ fn a_stranger_hears_403_where_the_operator_wants_it_so_and_no_password_could_hel
     let mut sim = Sim::guarded(UnknownPeer::Forbid, accounts);
     sim.sends(STRANGER, &call(STRANGER, 1));
     sim.takes(STRANGER, "SIP/2.0 401");
+}
+
+#[test]
+fn two_trunks_at_one_address_have_each_its_own_calls_and_channels() {
+    let mut sim = Sim::with(|office| {
+        accounts(office);
+        let east = office.trunks.iter_mut().find(|trunk| trunk.id == "east").unwrap();
+        east.channels = 1;
+    });
+    sim.world.settle(Ua::by_hand(SHARED));
+    let places = |sim: &mut Sim, user: &str| {
+        let msg = dials(sim, SHARED, user, SALES);
+        sim.place(SHARED, msg, Quirks::default()).at
+    };
+    let first = places(&mut sim, "east");
+    let msg = dials(&mut sim, SHARED, "east", SALES);
+    sim.place(SHARED, msg, Quirks::default()).gets(503, Some(34));
+    let other = places(&mut sim, "west");
+    for at in [first, other] {
+        sim.world.at(SHARED, |ua, out| ua.sessions[at].acts(&Act::Cancel, out));
+    }
+    let begun = sim.ends().into_iter().map(|cdr| cdr.trunk_in.unwrap().to_string());
+    let mut begun: Vec<String> = begun.collect();
+    begun.sort();
+    assert_eq!(begun, ["east", "east", "west"]);
+}
+
+#[test]
+fn trunks_are_told_apart_at_one_address_only_if_each_has_an_account() {
+    let mut office = crate::office::provisioning();
+    accounts(&mut office);
+    let network = Source { network: "203.0.113.0".parse().unwrap(), prefix_len: 24, port: None };
+    for field in ["peers", "sources", "tls_name"] {
+        let mut office = office.clone();
+        let shared = |trunk: &&mut TrunkSpec| ["east", "west"].contains(&trunk.id.as_str());
+        for trunk in office.trunks.iter_mut().filter(shared) {
+            match field {
+                "sources" => (trunk.sources, trunk.peers) = (vec![network], Vec::new()),
+                "tls_name" => trunk.tls_name = Some("carrier.example".to_owned()),
+                _ => {}
+            }
+        }
+        assert!(Snapshot::compile(1, &office).is_ok(), "{field}");
+        let west = office.trunks.iter_mut().find(|trunk| trunk.id == "west").unwrap();
+        west.relation.auth_in = None;
+        let faults = Snapshot::compile(1, &office).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|fault| (&*fault.key, &*fault.field)).collect();
+        assert_eq!(told, [("west", field)]);
+        assert!(faults[0].message.contains("auth_in"), "{}", faults[0].message);
+    }
 }

@@ -3,7 +3,7 @@
 use tensou_engine::{CallResult, Direction, Event};
 
 use crate::office::{DESK, DESK_PHONE, GATEWAY, SALES, SOFT_PHONE, number, password};
-use crate::phone::{Algorithm, proof};
+use crate::phone::{Algorithm, proof, register};
 use crate::sim::{Sim, invite, offer_of, secs};
 use crate::text::Msg;
 use crate::ua::Quirks;
@@ -122,4 +122,39 @@ fn a_phone_whose_connection_has_closed_is_not_rung_until_it_registers_again() {
     sim.registered(DESK_PHONE, "201");
     let call = sim.call(DESK).rings(&["201"]);
     call.answered_by("201").caller_hangs_up();
+}
+
+#[test]
+fn a_phone_behind_a_proxy_is_rung_by_its_path_whether_or_not_it_knows_of_paths() {
+    let proxy = "198.51.100.99:5060";
+    let path = "<sip:edge.example;lr>";
+    for (supported, told) in [("gruu", None), ("gruu, path", Some(path))] {
+        let mut sim = Sim::new();
+        let through = |number: u64| {
+            let msg = register(DESK_PHONE, "201", number, 600);
+            msg.with("Path", path).with("Supported", supported)
+        };
+        sim.sends(proxy, &through(1));
+        let refusal = sim.takes(proxy, "SIP/2.0 401");
+        let mut second = through(2);
+        let who = ("201", &*password("201"));
+        second.add("Authorization", &proof(&second, &refusal, who, Algorithm::Md5));
+        sim.sends(proxy, &second);
+        assert_eq!(sim.takes(proxy, "SIP/2.0 200").get("Path"), told);
+        let msg = invite(GATEWAY, DESK, "0399900002", 77).with_sdp(&offer_of(GATEWAY));
+        sim.place(GATEWAY, msg, Quirks::default());
+        assert_eq!(sim.takes(proxy, "INVITE").header("Route"), path);
+        sim.world.run(secs(1));
+    }
+}
+
+#[test]
+fn what_the_registrar_cannot_do_is_420_and_listed_but_a_path_may_be_required() {
+    let mut sim = Sim::new();
+    let place = "198.51.100.99:5060";
+    let requires = |number, what| register(place, "201", number, 600).with("Require", what);
+    sim.sends(place, &requires(1, "path, outbound"));
+    assert_eq!(sim.takes(place, "SIP/2.0 420").header("Unsupported"), "outbound");
+    sim.sends(place, &requires(2, "path"));
+    sim.takes(place, "SIP/2.0 401");
 }
