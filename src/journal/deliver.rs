@@ -22,6 +22,8 @@ pub(crate) struct Tail {
     condition: Condition,
     at: Position,
     file: Option<(u64, File)>,
+    /// What is read is read here, again and again.
+    page: Vec<u8>,
     confirmation: Confirmation,
 }
 
@@ -33,6 +35,7 @@ impl Tail {
             at: condition.confirmed(),
             condition,
             file: None,
+            page: Vec::new(),
             confirmation: Confirmation::open(folder.path())?,
         })
     }
@@ -59,20 +62,33 @@ impl Tail {
 
     /// Reads on in this segment; false at its end.
     fn read_chunk(&mut self, batch: &mut Vec<Cdr>, most: usize, limit: u64) -> io::Result<bool> {
+        let mut page = std::mem::take(&mut self.page);
+        let read = self.read_page(batch, most, limit, &mut page);
+        self.page = page;
+        read
+    }
+
+    fn read_page(
+        &mut self,
+        batch: &mut Vec<Cdr>,
+        most: usize,
+        limit: u64,
+        page: &mut Vec<u8>,
+    ) -> io::Result<bool> {
         let mut size = CHUNK;
         loop {
             let want = usize::try_from(limit - self.at.offset).unwrap_or(size).min(size);
-            let bytes = self.bytes(want)?;
+            let bytes = self.bytes(want, page)?;
             let mut at = 0;
             if self.at.offset == 0 {
-                at = match frame::open(&bytes) {
+                at = match frame::open(bytes) {
                     frame::Opening::Good(_, next) => next,
                     frame::Opening::Bad | frame::Opening::Unknown(_) => return Ok(false),
                 };
             }
             let began = at;
             while batch.len() < most
-                && let Some((record, next)) = frame::at(&bytes, at)
+                && let Some((record, next)) = frame::at(bytes, at)
             {
                 match cdr_of(record) {
                     Ok(cdr) => batch.extend(cdr),
@@ -80,37 +96,39 @@ impl Tail {
                 }
                 at = next;
             }
-            let moved = at > began || self.at.offset == 0;
+            let (moved, filled) = (at > began || self.at.offset == 0, bytes.len());
             self.at.offset += at as u64;
             if moved {
                 return Ok(true);
             }
             // A record longer than the chunk, or nothing more.
-            if bytes.len() < size {
+            if filled < size {
                 return Ok(false);
             }
             size *= 4;
         }
     }
 
-    fn bytes(&mut self, size: usize) -> io::Result<Vec<u8>> {
+    /// Up to `size` bytes from here, in `page`.
+    fn bytes<'a>(&mut self, size: usize, page: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         let number = self.at.segment;
         if self.file.as_ref().is_none_or(|(open, _)| *open != number) {
             let file = File::open(folder::segment(&self.folder, number))?;
             self.file = Some((number, file));
         }
-        let mut bytes = vec![0; size];
+        if page.len() < size {
+            page.resize(size, 0);
+        }
         let mut filled = 0;
         if let Some((_, file)) = &self.file {
-            while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
+            while let Some(room) = page.get_mut(filled..size).filter(|room| !room.is_empty()) {
                 match file.read_at(room, self.at.offset + filled as u64)? {
                     0 => break,
                     count => filled += count,
                 }
             }
         }
-        bytes.truncate(filled);
-        Ok(bytes)
+        Ok(page.get(..filled).unwrap_or_default())
     }
 
     fn next_segment(&mut self, end: Position) -> io::Result<()> {
