@@ -45,6 +45,9 @@ pub struct Engine {
     pub(crate) rewriting: Vec<CallHandle>,
     /// Calls that may have changed since their last images.
     changed: Vec<CallHandle>,
+    /// What the journal knows of the calls.
+    #[cfg(debug_assertions)]
+    pub(crate) faithful: crate::faithful::Faithful,
     /// Where images are written before they are as long as they get.
     page: Vec<u8>,
 }
@@ -63,6 +66,8 @@ impl Engine {
             moved: Moved::new(),
             rewriting: Vec::new(),
             changed: Vec::new(),
+            #[cfg(debug_assertions)]
+            faithful: Default::default(),
             page: Vec::new(),
         }
     }
@@ -114,7 +119,12 @@ impl Engine {
     pub fn poll_output(&mut self) -> Option<Output> {
         self.keep_changes();
         let journal = self.core.io.journal.pop_front();
-        journal.map(Output::Journal).or_else(|| self.core.io.outbox.pop_front())
+        let next = journal.map(Output::Journal).or_else(|| self.core.io.outbox.pop_front());
+        #[cfg(debug_assertions)]
+        if next.is_none() {
+            self.check_calls();
+        }
+        next
     }
 
     /// When the engine wants to be woken, if nothing comes before.
@@ -274,6 +284,8 @@ impl Engine {
         let Some(call) = self.calls.get(handle) else { return };
         let (id, servers, session) = (call.id, call.servers(), call.session());
         self.calls.remove(handle);
+        #[cfg(debug_assertions)]
+        self.faithful.forget(handle);
         self.forget_moved(handle);
         if let Some(session) = session {
             self.sessions.remove(&session);
@@ -295,6 +307,10 @@ impl Engine {
             && self.core.config.journal
         {
             let image = call.save(&self.core, &mut self.page);
+            #[cfg(debug_assertions)]
+            if let Some(record) = &image {
+                self.faithful.wrote(&self.core, call, record);
+            }
             self.core.io.journal.extend(image);
         }
     }

@@ -19,6 +19,8 @@ mod core;
 mod counters;
 mod engine;
 mod event;
+#[cfg(debug_assertions)]
+mod faithful;
 #[doc(hidden)]
 pub mod fuzz;
 mod hunt;

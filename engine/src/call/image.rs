@@ -4,6 +4,12 @@
 //! never changes of the INVITE that made it. Whatever touches a leg has the call written again
 //! before a message of that step leaves; what has not been touched since is left out.
 
+#[cfg(debug_assertions)]
+mod essence;
+
+#[cfg(debug_assertions)]
+pub(crate) use essence::RECORD;
+
 use crate::core::Core;
 use crate::id::Key;
 use crate::journal::{Image, Parts, Pen, Reader, begin_call, image};

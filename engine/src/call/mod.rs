@@ -25,6 +25,8 @@ use crate::usage::{DidCall, Routing};
 use crate::wheel::TimerId;
 
 pub(crate) use compose::{Answer, SDP, allow, answer, finish, supported};
+#[cfg(debug_assertions)]
+pub(crate) use image::RECORD;
 pub(crate) use image::Revived;
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;

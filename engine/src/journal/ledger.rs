@@ -149,6 +149,19 @@ pub(crate) fn begin_call(pen: &mut Pen<'_>, call: CallId, at: Now, cdr: Option<&
     });
 }
 
+/// The numbers of the parts in a call's record.
+#[cfg(debug_assertions)]
+pub(crate) fn parts_of(record: &[u8]) -> Vec<u64> {
+    let mut from = Reader::of(record, None);
+    let mut parts = Vec::new();
+    if from.byte().and_then(Kind::of) == Some(Kind::Call) && CallHead::read(&mut from).is_some() {
+        while let (Some(part), Some(_)) = (from.number(), from.bytes()) {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
 /// The CDR in a record of the journal, if it has one.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ mod ledger;
 mod primitive;
 
 pub(crate) use farewell::{bring_farewell_back, keep_farewell};
+#[cfg(debug_assertions)]
+pub(crate) use ledger::parts_of;
 pub(crate) use ledger::{Kind, Parts, begin_call};
 pub use ledger::{Ledger, Unreadable, cdr_of};
 
@@ -41,18 +43,28 @@ pub(crate) struct Pen<'a> {
     pub(crate) lean: bool,
     /// The next dialog leaves out what seldom changes.
     pub(crate) brief: bool,
+    /// Of transactions nothing but what a restart does not make anew: whether they have their final
+    /// answers.
+    pub(crate) essence: bool,
 }
 
 impl<'a> Pen<'a> {
     /// For values that stand for themselves.
     pub(crate) fn plain() -> Pen<'static> {
-        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, brief: false }
+        Pen {
+            out: Vec::new(),
+            core: None,
+            snapshot: None,
+            lean: false,
+            brief: false,
+            essence: false,
+        }
     }
 
     /// For a call of this provisioning, on a page that is used again and again.
     pub(crate) fn of(core: &'a Core, snapshot: &'a Snapshot, mut page: Vec<u8>) -> Pen<'a> {
         page.clear();
-        Pen { out: page, core: Some(core), snapshot: Some(snapshot), lean: false, brief: false }
+        Pen { out: page, core: Some(core), snapshot: Some(snapshot), ..Pen::plain() }
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {

@@ -1,7 +1,7 @@
 //! Time, the network and everybody on it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::ua::{Alarm, Out, Ua};
 
 /// 2026-11-18, when the simulated clock is at zero.
 pub(crate) const EPOCH: i64 = 1_795_000_000_000_000;
+
+/// How long a death makes the next ones rarer.
+const RESPITE: Duration = Duration::from_secs(5);
 
 /// What the network does to a datagram, in percent and time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +98,8 @@ pub(crate) struct World {
     pub(crate) deaths: u64,
     /// The outputs of a recovery are being carried out: of the how manieth in a row.
     resuming: u64,
+    /// When it died lately.
+    died_at: VecDeque<u64>,
     pub(crate) streams: Streams,
     /// Names that the engine wants to be looked up.
     pub(crate) questions: Vec<(ResolveId, Question)>,
@@ -149,6 +154,7 @@ impl World {
             snapshot,
             deaths: 0,
             resuming: 0,
+            died_at: VecDeque::new(),
             now: 0,
             rng: Rng::new(seed),
             weather: Weather::default(),
@@ -285,8 +291,7 @@ impl World {
     /// Carries out what the engine says, unless it dies over it.
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
-            // A recovery says much at once, and must come to an end.
-            let odds = self.dies_after * (256 * self.resuming).max(1);
+            let odds = self.dies_after * self.respite();
             if odds > 0 && self.rng.below(odds) == 0 {
                 return self.dies();
             }
@@ -302,10 +307,22 @@ impl World {
         }
     }
 
+    /// How much longer than at other times it lives now. A recovery says much at once, and must
+    /// come to an end; and much is answered, so that deaths would bring on deaths for ever.
+    fn respite(&mut self) -> u64 {
+        let since = self.now.saturating_sub(RESPITE.as_micros() as u64);
+        while self.died_at.front().is_some_and(|at| *at < since) {
+            self.died_at.pop_front();
+        }
+        let lately = 1 + self.died_at.len() as u64;
+        (256 * self.resuming).max(1) * lately * lately
+    }
+
     /// The process is killed and started anew: only the journal is left of the engine, and
     /// nothing of the relay.
     pub(crate) fn dies(&mut self) {
         self.deaths += 1;
+        self.died_at.push_back(self.now);
         let (refuses, slow) = (self.relay.refuses, self.relay.slow);
         self.relay = Relay { refuses, slow, ..Relay::default() };
         for check in &mut self.checks {

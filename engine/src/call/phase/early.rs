@@ -195,11 +195,11 @@ impl Call {
     pub(crate) fn ring_over(&mut self, core: &mut Core, leg: u16) {
         let held = matches!(&self.phase, Phase::Dialling(dialling)
             if dialling.held.iter().any(|(answered, _)| *answered == leg));
+        self.leg_mut(leg).timer = None;
         // One that has answered and waits for the caller's PRACK rings no more.
         if self.leg(leg).state != LegState::Calling || leg == A || held {
             return;
         }
-        self.leg_mut(leg).timer = None;
         let rang = self.leg(leg).ringing;
         let cause = if rang { Cause::NoAnswer } else { Cause::Timeout };
         let place = self.leg(leg).place;

@@ -195,7 +195,8 @@ impl Call {
         let Phase::Dialling(dialling) = &mut self.phase else { return false };
         if dialling.held.iter().all(|(held, _)| *held != leg) {
             dialling.held.push((leg, msg.bytes().into()));
-            self.touch();
+            // Its transaction has the final answer.
+            self.leg_mut(leg);
         }
         true
     }

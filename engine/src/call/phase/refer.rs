@@ -200,7 +200,9 @@ impl Call {
         let stub =
             Leg::new(state.dialog.fork(), state.invite, state.origin_id, state.nat, state.policy);
         let mut given = std::mem::replace(state, stub);
+        self.unsaved.agreed(leg, (true, true));
         let stub = self.leg_mut(leg);
+        stub.dialog.edition = given.dialog.edition + 1;
         stub.state = LegState::Gone;
         stub.side = given.side;
         stub.left_at = Some(now);

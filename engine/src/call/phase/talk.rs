@@ -56,14 +56,14 @@ impl Call {
 
     /// Answers a request at once, without passing it on.
     pub(super) fn refuse(
-        &self,
+        &mut self,
         core: &mut Core,
         leg: u16,
         server: ServerHandle,
         status: u16,
         extra: &[u8],
     ) {
-        let tag = Some(&*self.leg(leg).dialog.local_tag);
+        let tag = Some(&*self.leg_mut(leg).dialog.local_tag);
         answer(core, server, &Answer { status, tag, extra, contact: None, content: None });
     }
 

@@ -290,6 +290,7 @@ impl Call {
                 self.exchanges.push(exchange);
                 continue;
             }
+            self.touch();
             if let Some(asked) = asked {
                 // The near end may ask again: somebody else will answer.
                 let status = if asked.leg == leg { 487 } else { 491 };

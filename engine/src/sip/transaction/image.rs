@@ -189,10 +189,25 @@ impl Image for Cancel {
     }
 }
 
+impl Client {
+    /// An INVITE without its final answer.
+    fn is_open_invite(&self) -> bool {
+        matches!(
+            self.machine,
+            ClientMachine::Invite(InviteClient::Calling { .. } | InviteClient::Proceeding)
+        )
+    }
+}
+
 /// Writes a client transaction with its name, if it still exists.
 pub(crate) fn put_client(at: ClientHandle, pen: &mut Pen<'_>) {
     pen.put(&at);
     let client = pen.core.and_then(|core| core.transactions.clients.get(at));
+    if pen.essence {
+        // The INVITE that made the leg; requests within the dialog are asked again without harm.
+        let first = pen.lean;
+        return pen.put(&(first && client.is_some_and(Client::is_open_invite)));
+    }
     pen.byte(u8::from(client.is_some()));
     if let Some(client) = client {
         pen.put(client);
@@ -212,6 +227,9 @@ pub(crate) fn get_client(from: &mut Reader<'_>) -> Option<ClientHandle> {
 pub(crate) fn put_server(at: ServerHandle, pen: &mut Pen<'_>) {
     pen.put(&at);
     let server = pen.core.and_then(|core| core.transactions.servers.get(at));
+    if pen.essence {
+        return pen.put(&server.is_some_and(|server| server.head.is_some()));
+    }
     pen.byte(u8::from(server.is_some()));
     if let Some(server) = server {
         pen.put(server);

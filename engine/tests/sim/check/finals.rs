@@ -13,7 +13,7 @@ const STRANGERS: &str = "203.0.113.";
 pub(super) struct Finals {
     /// By source and branch: the final status.
     invites: BTreeMap<(SocketAddr, String), Option<u16>>,
-    /// Heard just now for the first time, and nothing said to it yet.
+    /// Heard just now, and nothing said to it yet by any process.
     fresh: Option<(SocketAddr, String)>,
     /// Read by a process that was killed before it said anything to it, and not sent again: it
     /// may have been lost with it.
@@ -25,8 +25,8 @@ impl Check for Finals {
         self.fresh = None;
         if msg.status().is_none() && msg.method() == "INVITE" {
             let key = (from, msg.branch().to_owned());
-            self.lost.remove(&key);
-            if !self.invites.contains_key(&key) {
+            let lost = self.lost.remove(&key);
+            if lost || !self.invites.contains_key(&key) {
                 self.fresh = Some(key.clone());
             }
             self.invites.entry(key).or_default();
