@@ -229,6 +229,14 @@ impl Core {
         Some(Flow { listener, transport: Transport::Tcp, remote, connection: 0 })
     }
 
+    /// No connection to there could be made: what may go otherwise does for a while.
+    pub(crate) fn unreachable(&mut self, flow: Flow) {
+        if flow.is_reliable() && flow.connection == 0 {
+            let target = Target { address: flow.remote, transport: flow.transport };
+            self.dead.note(self.io.now.mono, target);
+        }
+    }
+
     /// Whether a way stands: a connection that was there once has not closed.
     pub(crate) fn is_standing(&self, flow: Flow) -> bool {
         flow.connection == 0 || self.connections.is_open(flow)

@@ -85,6 +85,7 @@ impl Engine {
         match input {
             Input::Datagram { flow, bytes } => self.on_message(flow, bytes),
             Input::Unreachable { flow } => {
+                self.core.unreachable(flow);
                 let failed = self.core.transactions.unreachable(&mut self.core.io, flow);
                 for (owner, client) in failed {
                     self.on_client_failed(owner, client, Failure::TransportError);

@@ -9,6 +9,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::syntax::{Header, HeaderId, Message, compact_names, put_number};
 use crate::sip::token::Branch;
 use crate::sip::transaction::{ClientHandle, Owner, ServerHandle, Transactions};
+use crate::sip::transport::LARGEST_DATAGRAM;
 
 /// Content type of session descriptions.
 pub(crate) const SDP: &str = "application/sdp";
@@ -138,22 +139,44 @@ pub(crate) fn send(
     })
 }
 
-/// Sends the ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of nobody. Returns its bytes.
+/// Sends the ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of nobody. One that would be too
+/// large for a datagram goes by TCP (18.1.1). Returns it as it goes by the dialog's own way,
+/// which is how it goes when the 2xx comes again.
 pub(crate) fn send_ack(
     core: &mut Core,
     dialog: &Dialog,
     seq: u32,
     content: Option<(&str, &[u8])>,
 ) -> Arc<[u8]> {
-    let shard = core.config.shard;
     let flow = core.next_hop(dialog);
+    let ack = InDialog { method: "ACK", seq, extra: b"", content };
+    let bytes = write_ack(core, dialog, &ack, flow);
+    let large = (bytes.len() > LARGEST_DATAGRAM).then(|| core.large_hop(dialog, flow)).flatten();
+    match large {
+        Some(large) => {
+            let bytes = write_ack(core, dialog, &ack, large);
+            core.io.transmit(large, bytes);
+        }
+        None => core.io.transmit(flow, bytes.clone()),
+    }
+    bytes
+}
+
+/// Sends the ACK to a 2xx that has come again: by the dialog's own way, for whatever it went by
+/// before has not brought it there.
+pub(crate) fn send_ack_again(core: &mut Core, dialog: &Dialog, seq: u32) {
+    let flow = core.next_hop(dialog);
+    let ack = InDialog { method: "ACK", seq, extra: b"", content: None };
+    let bytes = write_ack(core, dialog, &ack, flow);
+    core.io.retransmit(flow, bytes);
+}
+
+fn write_ack(core: &mut Core, dialog: &Dialog, ack: &InDialog<'_>, flow: Flow) -> Arc<[u8]> {
+    let shard = core.config.shard;
     let (_, io, faces) = core.writer();
     // No client transaction has this handle: an answer to an ACK matches nothing.
     let branch = Branch { shard, transaction: u64::MAX, random: io.rng.next_u64() };
-    let ack = InDialog { method: "ACK", seq, extra: b"", content };
-    let bytes = io.compose(|out| ack.write(dialog, (faces, flow), branch, out));
-    io.transmit(flow, bytes.clone());
-    bytes
+    io.compose(|out| ack.write(dialog, (faces, flow), branch, out))
 }
 
 /// An answer to a request of a leg.

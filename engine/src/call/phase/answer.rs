@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::compose::{self, Answer, InDialog, SDP, answer, send, send_ack};
+use crate::call::compose::{self, Answer, InDialog, SDP, answer, send, send_ack, send_ack_again};
 use crate::call::leg::{Invite, PendingOk};
 use crate::call::record::Answered;
 use crate::call::{A, Ask, Call, LegState, Phase, Talking, session};
@@ -299,9 +299,7 @@ impl Call {
                 let (flow, bytes) = (core.next_hop(&state.dialog), bytes.clone());
                 core.io.retransmit(flow, bytes);
             }
-            _ => {
-                send_ack(core, &self.leg(leg).dialog, cseq.number, None);
-            }
+            _ => send_ack_again(core, &self.leg(leg).dialog, cseq.number),
         }
     }
 

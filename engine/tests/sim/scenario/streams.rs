@@ -290,24 +290,44 @@ fn a_message_in_a_stream_without_content_length_is_refused() {
     sim.takes("192.0.2.1:5999", "SIP/2.0 400");
 }
 
-/// A call whose callee is reached by a route so long that every request to it is too large.
-fn by_a_long_route(sim: &mut Sim) -> crate::sim::Call<'_> {
+/// A call whose callee is reached by a route so long that every request to it is too large; it
+/// may be reached by TCP.
+fn by_a_long_route(sim: &mut Sim, tcp: bool) -> crate::sim::Call<'_> {
     const PARAMETER: [u8; 1_300] = [b'x'; 1_300];
     let text = String::from_utf8(PARAMETER.to_vec()).unwrap();
     let route: &'static str = format!("<sip:{CARRIER};lr;x={text}>").leak();
     let call = sim.call(DIRECT).rings(&["sato"]);
     call.sim.quirks("sato").answering_with = vec![("Record-Route", route)];
-    call.answered_by("sato")
+    if tcp {
+        call.sim.world.streams.connect(CARRIER);
+    }
+    // Where TCP fails the ACK waits for the 2xx to come again.
+    call.then("sato", Act::Answer).waits(secs(1))
+}
+
+#[test]
+fn an_ack_over_1300_bytes_goes_by_tcp_and_by_udp_when_the_2xx_comes_again() {
+    for (tcp, via) in [(true, "SIP/2.0/TCP "), (false, "SIP/2.0/UDP ")] {
+        let mut sim = Sim::new();
+        let call = by_a_long_route(&mut sim, tcp);
+        let (_, ack) = call.sim.leg("sato").facts.acked.clone().unwrap();
+        assert!(ack.header("Via").starts_with(via), "{ack:?}");
+        assert!(ack.bytes().len() > 1_300);
+        call.caller_hangs_up();
+    }
+    // A trunk that takes no TCP gets it at once.
+    let mut sim = Sim::with(|office| office.trunks[1].large_requests = LargeRequests::Udp);
+    let call = by_a_long_route(&mut sim, true);
+    let (_, ack) = call.sim.leg("sato").facts.acked.clone().unwrap();
+    assert!(ack.header("Via").starts_with("SIP/2.0/UDP "), "{ack:?}");
+    call.caller_hangs_up();
 }
 
 #[test]
 fn a_request_over_1300_bytes_within_a_dialog_goes_by_tcp_and_by_udp_where_tcp_fails() {
     for tcp in [true, false] {
         let mut sim = Sim::new();
-        let call = by_a_long_route(&mut sim);
-        if tcp {
-            call.sim.world.streams.connect(CARRIER);
-        }
+        let call = by_a_long_route(&mut sim, tcp);
         let call = call.acts(Act::Describe("sendonly")).waits(MOMENT);
         let asked = call.sim.leg("sato").facts.asked[0].clone();
         let via = if tcp { "SIP/2.0/TCP " } else { "SIP/2.0/UDP " };
@@ -325,7 +345,7 @@ fn a_request_over_1300_bytes_within_a_dialog_goes_by_tcp_and_by_udp_where_tcp_fa
 #[test]
 fn a_trunk_that_wants_no_tcp_gets_large_requests_within_a_dialog_by_udp() {
     let mut sim = Sim::with(|office| office.trunks[1].large_requests = LargeRequests::Udp);
-    let call = by_a_long_route(&mut sim).acts(Act::Bye).waits(secs(1));
+    let call = by_a_long_route(&mut sim, false).acts(Act::Bye).waits(secs(1));
     let (_, bye) = call.sim.leg("sato").facts.bye_heard.clone().unwrap();
     assert!(bye.header("Via").starts_with("SIP/2.0/UDP "), "{bye:?}");
     call.over();
