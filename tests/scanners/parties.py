@@ -33,6 +33,7 @@ class Callee(threading.Thread):
         super().__init__(daemon=True)
         self.address, self.port = address, port
         self.byes = 0
+        self.offer = ""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.start()
@@ -48,6 +49,7 @@ class Callee(threading.Thread):
             to = header(request, "To")
             to += "" if "tag=" in to else ";tag=callee"
             body = SDP.format(ip=self.address) if request.startswith("INVITE ") else ""
+            self.offer = request if body else self.offer
             kind = "Content-Type: application/sdp\r\n" if body else ""
             answer = (
                 f"SIP/2.0 200 OK\r\n{copied}To: {to}\r\n"
@@ -123,6 +125,7 @@ class Caller:
         self.way = way
         self.ip, self.port = way.here
         self.call = self.dialog = None
+        self.answer = ""
 
     def ask(self, method, uri, to, cseq, body=""):
         kind = "Content-Type: application/sdp\r\n" if body else ""
@@ -172,7 +175,7 @@ class Caller:
         """The DID is called; how its INVITE was answered."""
         status, answer = self.tries(what)
         target = header(answer, "Contact").strip("<>") or f"sip:{self.way.there[0]}"
-        self.dialog = target, header(answer, "To")
+        self.dialog, self.answer = (target, header(answer, "To")), answer
         self.ask("ACK", *self.dialog, 2)
         return status
 
