@@ -1,19 +1,18 @@
 //! Holds records against calls, one to one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::Micros;
 use super::calls::{Call, Ending, Fate};
 use super::numbers::e164;
+use super::pairing::pair;
 use super::record::Record;
 use super::verdict::{Kind, Verdict};
 
 /// How far a duration may be from what the wire shows.
 const TOLERANCE: Micros = 20_000;
-/// A call and a record of the same two numbers belong together when they began within this time.
-const TOGETHER: Micros = 3_000_000;
 /// Answers that mean that no call came to be: malformed, unknown caller, unsupported content or
 /// extension, and the refusal of everything new when there is no room to record it.
 const BEFORE_A_CALL: [u16; 5] = [400, 403, 415, 420, 503];
@@ -53,64 +52,6 @@ fn count(call: &Call, verdict: &mut Verdict) -> bool {
     }
     verdict.attempts += 1;
     true
-}
-
-struct Pairs<'r> {
-    /// The records of each call.
-    of_call: Vec<Vec<&'r Record>>,
-    /// Records of no call.
-    left: Vec<&'r Record>,
-}
-
-/// Calls, by their place, and records of one caller to one number.
-type Group<'r> = (Vec<usize>, Vec<&'r Record>);
-
-/// Finds each call's records: those of its two numbers, in order of time where there are as many
-/// records as calls (whatever the server's clock said), else by the nearest beginning.
-fn pair<'r>(calls: &[&Call], records: &'r [Record]) -> Pairs<'r> {
-    let mut groups: BTreeMap<(String, String), Group<'r>> = BTreeMap::new();
-    for (index, call) in calls.iter().enumerate() {
-        groups.entry((call.caller.clone(), call.dialled.clone())).or_default().0.push(index);
-    }
-    let mut left = Vec::new();
-    for record in records {
-        let did = record.did.clone().unwrap_or_default();
-        let called = match record.direction.as_str() {
-            // A phone's call: known by what it dialled, its number is another one on the wire.
-            "out" => record.legs.first().map(|leg| e164(&leg.dialled)).unwrap_or(did),
-            _ => did,
-        };
-        match groups.get_mut(&(record.caller.clone(), called.clone())) {
-            Some((_, group)) => group.push(record),
-            None if record.direction == "out" => {
-                let group = groups.iter_mut().find(|((_, dialled), _)| *dialled == called);
-                match group {
-                    Some((_, (_, group))) => group.push(record),
-                    None => left.push(record),
-                }
-            }
-            None => left.push(record),
-        }
-    }
-    let mut of_call: Vec<Vec<&Record>> = calls.iter().map(|_| Vec::new()).collect();
-    for (indices, mut group) in groups.into_values() {
-        group.sort_by_key(|record| record.began());
-        if indices.len() == group.len() || indices.len() == 1 {
-            let last = indices.len().saturating_sub(1);
-            for (at, record) in group.into_iter().enumerate() {
-                of_call[indices[at.min(last)]].push(record);
-            }
-            continue;
-        }
-        for record in group {
-            let apart = |index: &usize| calls[*index].invited_at.abs_diff(record.began());
-            match indices.iter().copied().filter(|i| apart(i) < TOGETHER).min_by_key(apart) {
-                Some(index) => of_call[index].push(record),
-                None => left.push(record),
-            }
-        }
-    }
-    Pairs { of_call, left }
 }
 
 fn judge(call: &Call, records: &[&Record], verdict: &mut Verdict) {

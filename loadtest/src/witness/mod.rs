@@ -14,6 +14,7 @@ mod capture;
 mod compare;
 mod numbers;
 mod packet;
+mod pairing;
 mod rebuild;
 mod record;
 mod recording;

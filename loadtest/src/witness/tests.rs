@@ -309,6 +309,29 @@ fn equal_callers_are_told_apart_by_time_unless_the_clock_was_moved() {
 }
 
 #[test]
+fn equal_callers_within_a_millisecond_are_told_apart_by_how_their_calls_went() {
+    let mut wire = nominal();
+    let again = Dialog("a2", "at2", "x2");
+    wire.request(1, [GATEWAY, SERVER], "INVITE 0310001002", 1, again).answer(
+        2,
+        [SERVER, GATEWAY],
+        "486 INVITE s",
+        again,
+    );
+    // The server has the second one first.
+    let at = |id: &str, it: Record| Record {
+        id: id.into(),
+        started_at: "2026-11-18T20:06:40+09:00".into(),
+        ..it
+    };
+    let (talk, busy) = (at("1", record()), at("2", refused(486, "busy")));
+    assert_eq!(kinds(&wire, &[busy.clone(), talk.clone()]), []);
+    assert_eq!(kinds(&wire, std::slice::from_ref(&busy)), [Kind::Missing]);
+    let third = at("3", record());
+    assert_eq!(kinds(&wire, &[busy, third, talk]), [Kind::Twice]);
+}
+
+#[test]
 fn what_escaped_the_witness_is_no_proof() {
     assert!(!compare(&nominal().calls(), &[record()], 1).is_clean());
 }

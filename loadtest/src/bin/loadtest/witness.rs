@@ -22,8 +22,8 @@ pub(crate) struct WitnessArgs {
     /// The interface that both legs pass, on the server's side
     #[arg(long, default_value = "lo", value_name = "NAME")]
     interface: String,
-    /// Where the servers under test speak SIP
-    #[arg(long = "at", required = true, value_delimiter = ',', value_name = "ADDRESS")]
+    /// Where the servers under test speak SIP, address and port
+    #[arg(long = "at", required = true, value_delimiter = ',', value_name = "ADDRESS:PORT")]
     servers: Vec<SocketAddr>,
     /// How long to watch
     #[arg(long = "for", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
