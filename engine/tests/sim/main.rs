@@ -11,6 +11,7 @@
 )]
 
 mod check;
+mod due;
 mod guard;
 mod office;
 mod phone;

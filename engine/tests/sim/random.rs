@@ -250,6 +250,7 @@ fn play(seed: u64, calls: u64, crashes: bool) -> World {
         twice: dice.below(8),
         delay: dice.within(Duration::from_millis(700)),
     };
+    world.busy = dice.chance(50);
     if crashes {
         // From several deaths a call to one in some dozens.
         world.dies_after = 10 << dice.below(9);

@@ -15,6 +15,7 @@ use tensou_engine::{
 };
 
 use crate::check::{self, Check, End};
+use crate::due::Due;
 use crate::office::ENGINE;
 use crate::relay::Relay;
 use crate::rng::Rng;
@@ -24,6 +25,9 @@ use crate::ua::{Alarm, Out, Ua};
 
 /// 2026-11-18, when the simulated clock is at zero.
 pub(crate) const EPOCH: i64 = 1_795_000_000_000_000;
+
+/// A busy engine takes together what comes within this time.
+const REST: u64 = 5_000;
 
 /// How long a death makes the next ones rarer.
 const RESPITE: Duration = Duration::from_secs(5);
@@ -46,37 +50,13 @@ enum What {
     Gone { flow: Flow },
 }
 
-struct Due {
-    at: u64,
-    order: u64,
-    what: What,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: u64,
     pub(crate) rng: Rng,
     pub(crate) weather: Weather,
+    /// The engine is busy: it takes datagrams that follow each other closely at once.
+    pub(crate) busy: bool,
     pub(crate) relay: Relay,
     pub(crate) uas: BTreeMap<String, Ua>,
     /// What came to places where nobody lives.
@@ -106,7 +86,7 @@ pub(crate) struct World {
     /// A sum over everything that the engine has said, byte for byte.
     pub(crate) story: u64,
     checks: Vec<Box<dyn Check>>,
-    queue: BinaryHeap<Reverse<Due>>,
+    queue: BinaryHeap<Reverse<Due<What>>>,
     order: u64,
 }
 
@@ -146,6 +126,7 @@ impl World {
         let config = engine_config(seed, unknown_peer);
         World {
             engine: Engine::new(config.clone(), Arc::clone(&snapshot)),
+            busy: false,
             dies_after: 0,
             dies_in: None,
             ledger: Ledger::default(),
@@ -272,6 +253,11 @@ impl World {
     }
 
     pub(crate) fn engine_takes(&mut self, input: Input<'_>) {
+        self.handles(input);
+        self.drain();
+    }
+
+    fn handles(&mut self, input: Input<'_>) {
         if let Input::Datagram { flow, bytes } = &input
             && let Some(msg) = Msg::parse(bytes)
         {
@@ -285,7 +271,6 @@ impl World {
             }
         }
         self.engine.handle(self.clock(), input);
-        self.drain();
     }
 
     /// Carries out what the engine says, unless it dies over it.
@@ -434,6 +419,7 @@ impl World {
                 (Some(_), None) => {}
             }
         }
+        self.drain();
         self.now = until;
     }
 
@@ -447,7 +433,13 @@ impl World {
                     connection: 0,
                 };
                 let flow = self.streams.flow(&from).unwrap_or(datagram);
-                self.engine_takes(Input::Datagram { flow, bytes: &bytes });
+                self.handles(Input::Datagram { flow, bytes: &bytes });
+                let last = self.now + REST;
+                let next = self.queue.peek().filter(|Reverse(next)| self.busy && next.at <= last);
+                match next.map(|Reverse(next)| &next.what) {
+                    Some(What::ToEngine { .. }) => {}
+                    Some(_) | None => self.drain(),
+                }
             }
             What::ToUa { to, bytes } => {
                 let Some(msg) = Msg::parse(&bytes) else { return };
