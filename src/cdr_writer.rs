@@ -13,6 +13,7 @@ use tensou_store::{Store, StoreError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::database::Opened;
 use crate::journal::Tail;
 
 /// Between two looks: a record is on the screen right after its call, and a busy node writes
@@ -37,10 +38,13 @@ pub(crate) struct NodeRecords {
     pub(crate) store: Store,
     /// This node.
     pub(crate) node: String,
+    /// Until then records wait.
+    pub(crate) opened: Opened,
 }
 
 impl Records for NodeRecords {
     async fn insert(&self, cdrs: &[Cdr]) -> Result<(), StoreError> {
+        self.opened.wait().await;
         self.store.insert_cdrs(&self.node, cdrs).await.map(|_new| ())
     }
 }
@@ -103,6 +107,7 @@ async fn drain(records: &impl Records, mut tail: Tail) -> Option<Tail> {
             tracing::error!("call records wait for the journal: {error}");
         }
         let count = batch.len();
+        tail.condition().next_in_line(batch.first());
         if count > 0 {
             store(records, &tail, &batch).await;
         }

@@ -32,6 +32,16 @@ impl Failure {
         Failure::input(anyhow::anyhow!(lines.join("\n")))
     }
 
+    /// The same, and where it happened.
+    pub(crate) fn within(self, place: String) -> Self {
+        Failure { kind: self.kind, error: self.error.context(place) }
+    }
+
+    /// Something needed is not there: it may come.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.kind == Kind::Missing
+    }
+
     /// The exit code. 2, a wrong command line, is given by the argument parser.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {

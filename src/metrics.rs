@@ -39,12 +39,7 @@ impl Metrics {
         for (name, kind, help, value) in self.relay.rows() {
             page.plain(name, kind, help, value);
         }
-        let waiting = self.journal.waiting();
-        page.plain("cdr_waiting", Kind::Gauge, "call records not yet in the database", waiting);
-        let bytes = self.journal.bytes();
-        page.plain("journal_bytes", Kind::Gauge, "size of the journal", bytes);
-        let refusing = u64::from(self.journal.is_low());
-        page.plain("journal_full", Kind::Gauge, "1 while calls are refused for room", refusing);
+        self.journal(&mut page);
         let dropped = self.events_dropped.load(Ordering::Relaxed);
         page.plain("events_dropped_total", Kind::Counter, "events the board did not see", dropped);
         let up = u64::from(self.database_up.load(Ordering::Relaxed));
@@ -53,6 +48,33 @@ impl Metrics {
             page.plain("process_resident_bytes", Kind::Gauge, "resident memory", bytes);
         }
         page.text
+    }
+
+    fn journal(&self, page: &mut Page) {
+        let state = self.journal.state();
+        let oldest = state.oldest_waiting.unwrap_or_default().as_secs();
+        let full = u64::from(self.journal.is_low());
+        for (name, kind, help, value) in [
+            (
+                "cdr_waiting",
+                Kind::Gauge,
+                "call records not yet in the database",
+                state.records_waiting,
+            ),
+            (
+                "cdr_oldest_waiting_seconds",
+                Kind::Gauge,
+                "since the end of the first of them",
+                oldest,
+            ),
+            ("journal_bytes", Kind::Gauge, "size of the journal", state.bytes),
+            ("journal_disk_free_bytes", Kind::Gauge, "free on its disk", state.disk_free),
+            ("journal_errors_total", Kind::Counter, "failures of its disk", state.errors),
+            ("journal_failing", Kind::Gauge, "1 while it cannot be written", state.failing.into()),
+            ("journal_full", Kind::Gauge, "1 while calls are refused for room", full),
+        ] {
+            page.plain(name, kind, help, value);
+        }
     }
 }
 

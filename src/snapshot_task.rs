@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tensou_engine::route::{Fault, Snapshot};
 use tensou_store::{Loaded, Store, StoreError};
 
+use crate::database::Opened;
 use crate::engine_thread::{Control, EngineHandle};
 use crate::failure::Failure;
 
@@ -28,6 +29,11 @@ impl Published {
     /// The snapshot.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.load().snapshot)
+    }
+
+    /// All of it.
+    pub(crate) fn current(&self) -> Arc<Compiled> {
+        self.0.load_full()
     }
 
     /// At least one trunk may bring or take calls.
@@ -93,6 +99,11 @@ impl Compiled {
     pub(crate) fn faults(&self) -> &[Fault] {
         &self.source.faults
     }
+
+    /// What it was compiled from.
+    pub(crate) fn source(&self) -> &Loaded {
+        &self.source
+    }
 }
 
 /// Reads and compiles the provisioning.
@@ -101,7 +112,7 @@ pub(crate) async fn load(store: &Store) -> Result<Compiled, LoadError> {
 }
 
 /// Compiles off the async threads: a hundred thousand DIDs take a good part of a second.
-async fn compile(source: Loaded) -> Result<Compiled, LoadError> {
+pub(crate) async fn compile(source: Loaded) -> Result<Compiled, LoadError> {
     let enabled_trunks = source.provisioning.trunks.iter().filter(|trunk| trunk.enabled).count();
     let source = Arc::new(source);
     let compiled = Arc::clone(&source);
@@ -120,7 +131,9 @@ pub(crate) struct SnapshotTask {
 }
 
 impl SnapshotTask {
-    pub(crate) async fn run(self) {
+    /// Runs until the engine is gone.
+    pub(crate) async fn run(self, opened: Opened) {
+        opened.wait().await;
         let mut changes = self.store.changes();
         let mut polls = tokio::time::interval(POLL_EVERY);
         polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -67,12 +67,35 @@ pub struct NodeInfo {
 }
 
 /// Whether calls can be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// SIP listeners are open.
     pub listeners: bool,
     /// At least one trunk is enabled.
     pub trunk: bool,
+    /// The database answered when it was asked last.
+    pub database: bool,
+    /// The journal.
+    pub journal: JournalState,
+}
+
+/// The journal: what outlives the process, and the way of call records to the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalState {
+    /// Call records that are not in the database yet.
+    pub records_waiting: u64,
+    /// How long ago the call ended whose record has waited longest.
+    pub oldest_waiting: Option<Duration>,
+    /// Bytes of the journal.
+    pub bytes: u64,
+    /// Bytes that are free on its disk.
+    pub disk_free: u64,
+    /// Failures of the disk since the start: to write, to sync, to look.
+    pub errors: u64,
+    /// New calls are refused for want of room on the disk.
+    pub full: bool,
+    /// What was to be written last could not be, or not be synced.
+    pub failing: bool,
 }
 
 /// How long requests may still run once the server is told to stop; streams are told to end.

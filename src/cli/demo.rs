@@ -9,8 +9,9 @@ use tensou_store::model::{Did, Document, Extension};
 use tensou_store::{Actor, Format, Store, parse_document};
 
 use super::args::{DemoArgs, SettingsArgs};
-use super::serve::{first_user, runtime, start_log, stop};
+use super::serve::{runtime, start_log, stop};
 use super::{open, sources, store_failure};
+use crate::database::{Database, first_user};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::shutdown::Signals;
@@ -38,7 +39,7 @@ async fn run(settings: &Settings, demo: &DemoArgs) -> Result<Summary, Failure> {
     let carrier = demo::free_port().map_err(Failure::missing)?;
     let document = provision(&store, gateway, carrier).await?;
     let password = first_user(&store).await?;
-    let mut node = Node::start(settings, store).await?;
+    let mut node = Node::start(settings, Database::Open(store)).await?;
     let mut plan = DemoPlan::sample(node.sip_address(), gateway, carrier, node.domain());
     plan.calls_per_second = demo.calls_per_second;
     plan.seed = rand::random();

@@ -99,7 +99,7 @@ async fn open(settings: &Settings) -> Result<Store, Failure> {
 }
 
 /// What a failed use of the store says about its cause.
-fn store_failure(error: StoreError) -> Failure {
+pub(crate) fn store_failure(error: StoreError) -> Failure {
     match error {
         StoreError::Database(_) => Failure::missing(error),
         other => Failure::input(other),
@@ -108,7 +108,7 @@ fn store_failure(error: StoreError) -> Failure {
 
 /// What a refusal of the application says about its cause; every flaw on a line of its own,
 /// with the flag that its field came from.
-fn refused(refusal: Refusal) -> Failure {
+pub(crate) fn refused(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::Invalid(flaws) => flawed(flaws),
         Refusal::Unavailable(_) | Refusal::Store(_) | Refusal::Internal(_) => {

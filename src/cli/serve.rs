@@ -1,21 +1,18 @@
 //! `tensou serve`
 
 use sd_notify::NotifyState;
-use tensou_admin::app::people::{Account, create_user};
 use tensou_config::Loaded;
-use tensou_store::{Actor, Role, Store};
+use tensou_store::Store;
 
 use super::args::SettingsArgs;
-use super::{Done, load, open, refused, sources, store_failure};
+use super::{Done, load, sources, store_failure};
+use crate::database::{Database, show};
 use crate::failure::Failure;
 use crate::handover::tell;
 use crate::logging::{self, LogLevel};
 use crate::node::Node;
 use crate::shutdown::{Asked, Signals};
 use crate::tls::Certificates;
-
-/// The name of the first user.
-const FIRST_USER: &str = "admin";
 
 /// Runs a node until it is told to stop or to hand over.
 pub(super) fn serve(args: &SettingsArgs) -> Result<Done, Failure> {
@@ -24,10 +21,12 @@ pub(super) fn serve(args: &SettingsArgs) -> Result<Done, Failure> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let mut signals = Signals::register().map_err(Failure::missing)?;
-        let store = open(&loaded.settings).await?;
-        let password = first_user(&store).await?;
-        let mut node = Node::start(&loaded.settings, store).await?;
-        greet(&node, password.as_deref());
+        let url = &loaded.settings.database.url;
+        let store = Store::connect_later(url.reveal())
+            .map_err(|error| store_failure(error).within(format!("database {url}")))?;
+        let mut node = Node::start(&loaded.settings, Database::Unopened(store)).await?;
+        println!("Web UI: {}://{}/", node.admin_scheme(), node.admin_address());
+        show(node.first_password());
         tell(NotifyState::Ready);
         let certificates = node.certificates();
         loop {
@@ -70,24 +69,6 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::missing)
-}
-
-/// With an empty database, adds a user who may do everything; the password is known to nobody
-/// else.
-pub(super) async fn first_user(store: &Store) -> Result<Option<String>, Failure> {
-    if store.count_users().await.map_err(store_failure)? > 0 {
-        return Ok(None);
-    }
-    let account = Account::new(FIRST_USER, Role::Admin);
-    let password = create_user(store, &Actor::system(), account).await.map_err(refused)?;
-    Ok(Some(password.reveal().to_owned()))
-}
-
-fn greet(node: &Node, password: Option<&str>) {
-    println!("Web UI: {}://{}/", node.admin_scheme(), node.admin_address());
-    if let Some(password) = password {
-        println!("First sign-in: user {FIRST_USER}, one-time password {password}");
-    }
 }
 
 /// What the process is told to end for; until then SIGHUP rereads the log level and the

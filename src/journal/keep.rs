@@ -93,15 +93,17 @@ impl Work {
         if self.open.as_ref().is_none_or(|(number, _)| *number != end.segment) {
             // The segment before has had its last bytes.
             if let Some((_, before)) = self.open.take() {
-                told(before.sync_data());
+                self.told(before.sync_data());
             }
             match File::open(folder::segment(&self.folder, end.segment)) {
                 Ok(file) => self.open = Some((end.segment, file)),
-                Err(error) => return told(Err(error)),
+                Err(error) => return self.told(Err(error)),
             }
         }
         if let Some((_, file)) = &self.open {
-            told(file.sync_data());
+            let result = file.sync_data();
+            self.condition.0.unsynced.store(result.is_err(), Ordering::Relaxed);
+            self.told(result);
             self.synced = end.pack();
         }
     }
@@ -109,12 +111,13 @@ impl Work {
     fn look(&mut self) {
         match sys::free_bytes(&self.folder) {
             Ok(free) => self.judge(free),
-            Err(error) => tracing::error!("{}: {error}", self.folder.display()),
+            Err(error) => self.told(Err(error)),
         }
         self.delete();
     }
 
     fn judge(&self, free: u64) {
+        self.condition.0.free.store(free, Ordering::Relaxed);
         let low = &self.condition.0.low;
         let was = low.load(Ordering::Relaxed);
         let is = free < if was { 2 * LOW } else { LOW };
@@ -139,17 +142,17 @@ impl Work {
         for number in numbers {
             let path = folder::segment(&self.folder, number);
             if number < needed {
-                told(fs::remove_file(&path));
+                self.told(fs::remove_file(&path));
             } else {
                 bytes += fs::metadata(&path).map_or(0, |it| it.len());
             }
         }
         shared.bytes.store(bytes, Ordering::Relaxed);
     }
-}
 
-fn told(result: io::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!("the journal's disk: {error}");
+    fn told(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.condition.failed(&error);
+        }
     }
 }

@@ -23,7 +23,13 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tensou_admin::JournalState;
+use tensou_engine::Cdr;
+
+use crate::clock;
 
 pub(crate) use deliver::Tail;
 pub(crate) use folder::Folder;
@@ -109,6 +115,15 @@ pub(crate) struct Shared {
     confirmed: AtomicU64,
     /// Call records that are not in the database yet.
     waiting: AtomicU64,
+    /// When the call ended whose record is first in line, in microseconds of Unix time; 0 while
+    /// none waits.
+    oldest: AtomicI64,
+    /// Bytes that are free on the disk.
+    free: AtomicU64,
+    /// Failures of the disk.
+    errors: AtomicU64,
+    /// What was written last could not be synced.
+    unsynced: AtomicBool,
     /// The disk is nearly full.
     low: AtomicBool,
     /// Bytes of all segments.
@@ -132,9 +147,35 @@ impl Condition {
         self.0.low.load(Ordering::Relaxed) || self.0.failing.load(Ordering::Relaxed)
     }
 
-    /// Bytes of all segments.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.bytes.load(Ordering::Relaxed)
+    /// How it stands, for operators.
+    pub(crate) fn state(&self) -> JournalState {
+        let shared = &self.0;
+        let oldest = match shared.oldest.load(Ordering::Relaxed) {
+            0 => None,
+            end => u64::try_from(clock::wall().as_unix_micros() - end).ok(),
+        };
+        let load = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        JournalState {
+            records_waiting: self.waiting(),
+            oldest_waiting: oldest.map(Duration::from_micros),
+            bytes: shared.bytes.load(Ordering::Relaxed),
+            disk_free: shared.free.load(Ordering::Relaxed),
+            errors: shared.errors.load(Ordering::Relaxed),
+            full: load(&shared.low),
+            failing: load(&shared.failing) || load(&shared.unsynced),
+        }
+    }
+
+    /// `cdr` is the next that the database is to take; none when it has them all.
+    pub(crate) fn next_in_line(&self, cdr: Option<&Cdr>) {
+        let end = cdr.map_or(0, |cdr| cdr.ended_at.as_unix_micros());
+        self.0.oldest.store(end, Ordering::Relaxed);
+    }
+
+    /// The disk failed.
+    fn failed(&self, error: &io::Error) {
+        self.0.errors.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("the journal's disk: {error}");
     }
 
     /// The engine has made a call record.

@@ -83,6 +83,7 @@ impl Writer {
             tracing::error!("the disk of the journal is full: the reserve is used");
             return self.flush();
         }
+        self.condition.0.errors.fetch_add(1, Ordering::Relaxed);
         if !self.condition.0.failing.swap(true, Ordering::Relaxed) {
             tracing::error!("the journal cannot be written: {error}; new calls are refused");
         }

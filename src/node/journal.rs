@@ -38,11 +38,16 @@ impl Opened {
             Ok(Opened { folder, recovered })
         };
         let opened: Opened = open().map_err(failure)?;
-        let calls = opened.recovered.ledger.calls();
+        let calls = opened.calls();
         if calls > 0 {
             tracing::info!(calls, "going on with the calls that were up");
         }
         Ok(opened)
+    }
+
+    /// How many calls wait to go on.
+    pub(super) fn calls(&self) -> usize {
+        self.recovered.ledger.calls()
     }
 
     /// Begins to write.

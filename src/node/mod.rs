@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::cdr_writer::{CdrWriter, NodeRecords};
+use crate::database::{Beginning, Database};
 use crate::engine_thread::{EngineHandle, EngineThread, Parts};
 use crate::events::event_queue;
 use crate::failure::Failure;
@@ -28,8 +29,9 @@ use crate::handover::{self, Inheritance};
 use crate::journal::Condition;
 use crate::media_link::{MediaLink, RelayFigures};
 use crate::metrics::Metrics;
+use crate::provisioning_copy::{CopyFile, CopyKeeper};
 use crate::resolver::{Names, questions};
-use crate::snapshot_task::{LoadError, Published, SnapshotTask, load, report};
+use crate::snapshot_task::{Published, SnapshotTask, report};
 use crate::sockets::bind_all;
 use crate::streams::{StreamParts, Switchboard, stream_queues};
 use crate::tls::{self, Certificates};
@@ -61,11 +63,12 @@ pub(crate) struct Node {
     name: String,
     store: Store,
     certificates: Certificates,
+    password: Option<String>,
 }
 
 impl Node {
     /// Starts everything. What is missing (a port, the database) ends it again.
-    pub(crate) async fn start(settings: &Settings, store: Store) -> Result<Node, Failure> {
+    pub(crate) async fn start(settings: &Settings, database: Database) -> Result<Node, Failure> {
         let opened = journal::Opened::open(settings)?;
         tls::install_provider();
         let certificates = Certificates::load(settings).map_err(Failure::input)?;
@@ -73,9 +76,10 @@ impl Node {
         let mut left = Inheritance::take();
         let bound = bind_all(&settings.sip, &mut left).map_err(Failure::missing)?;
         let listening = Sockets::bind(settings, certificates.admin.clone(), &mut left).await?;
-        let compiled = load(&store).await.map_err(LoadError::failure)?;
-        report(compiled.faults());
-        let published = Published::new(compiled);
+        let (beginning, opening) = database.begin(settings, opened.calls()).await?;
+        let Beginning { store, provisioning, opened: open, password } = beginning;
+        report(provisioning.faults());
+        let published = Published::new(provisioning);
         let sip_address = first_address(&bound)?;
         let domain = domain(&settings.sip);
 
@@ -111,7 +115,7 @@ impl Node {
         let (ended, engine_ended) = oneshot::channel();
         let engine = EngineThread::start(parts, ended).map_err(Failure::missing)?;
 
-        let database_up = Arc::new(AtomicBool::new(true));
+        let database_up = Arc::new(AtomicBool::new(open.is()));
         let metrics = Arc::new(Metrics {
             node: settings.node.name.as_str().to_owned(),
             started: Instant::now(),
@@ -128,11 +132,16 @@ impl Node {
         let facts =
             Facts { published: published.clone(), draining: Arc::clone(&draining), metrics };
         let about = node_info(settings, &domain);
-        let shared = shared::start(settings, &store, &board, &engine.handle);
+        let shared = shared::start(settings, &store, &board, &engine.handle, &open);
         let deps = facts.deps(store.clone(), board, commands, about);
         let web = listening.serve(deps, facts).map_err(Failure::missing)?;
         let snapshots =
             SnapshotTask { store: store.clone(), engine: engine.handle.clone(), published };
+        let copies = CopyKeeper {
+            file: CopyFile::of(settings),
+            store: store.clone(),
+            published: snapshots.published.clone(),
+        };
         let switchboard = Switchboard::new(StreamParts {
             sockets: stream_sockets,
             identity: certificates.sip.clone(),
@@ -143,14 +152,15 @@ impl Node {
         let mut background = vec![
             tokio::spawn(switchboard.run()),
             tokio::spawn(question_receiver.answer(names, engine.handle.clone())),
-            tokio::spawn(snapshots.run()),
+            tokio::spawn(snapshots.run(open.clone())),
+            tokio::spawn(copies.run(open.clone())),
             tokio::spawn(pass_commands(command_receiver, engine.handle.clone())),
             tokio::spawn(watch_database(store.clone(), database_up)),
             tokio::spawn(watchdog::keep_alive(Arc::clone(&gauges))),
         ];
-        background.extend(shared);
+        background.extend(shared.into_iter().chain(opening));
         let name = settings.node.name.as_str().to_owned();
-        let records = NodeRecords { store: store.clone(), node: name.clone() };
+        let records = NodeRecords { store: store.clone(), node: name.clone(), opened: open };
         let writer = CdrWriter::start(records, tail);
         left.settle();
         let drain = settings.node.drain;
@@ -167,7 +177,13 @@ impl Node {
             name,
             store,
             certificates,
+            password,
         })
+    }
+
+    /// What the first user signs in with, where there was none.
+    pub(crate) fn first_password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     /// Where REST and UI are.

@@ -9,6 +9,7 @@ use tensou_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, listen};
+use crate::database::Opened;
 use crate::engine_thread::EngineHandle;
 use crate::record_upkeep::RecordUpkeep;
 
@@ -18,6 +19,7 @@ pub(super) fn start(
     store: &Store,
     board: &Arc<Board>,
     engine: &EngineHandle,
+    opened: &Opened,
 ) -> [JoinHandle<()>; 3] {
     let node = settings.node.name.as_str();
     let cluster = Cluster::new(store.clone(), Arc::clone(board), node);
@@ -27,8 +29,17 @@ pub(super) fn start(
         keep_months: settings.records.keep_months,
     };
     [
-        tokio::spawn(listen(store.clone(), node.to_owned(), engine.clone())),
-        tokio::spawn(cluster.run()),
-        tokio::spawn(upkeep.run()),
+        once(opened, listen(store.clone(), node.to_owned(), engine.clone())),
+        once(opened, cluster.run()),
+        once(opened, upkeep.run()),
     ]
+}
+
+/// Begins when the database is open.
+fn once(opened: &Opened, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let opened = opened.clone();
+    tokio::spawn(async move {
+        opened.wait().await;
+        work.await;
+    })
 }

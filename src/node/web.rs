@@ -56,6 +56,7 @@ impl Facts {
     ) -> Deps {
         let (published, metrics) = (self.published.clone(), Arc::clone(&self.metrics));
         let (with_trunk, draining) = (self.published.clone(), Arc::clone(&self.draining));
+        let known = Arc::clone(&self.metrics);
         Deps {
             store,
             board,
@@ -65,6 +66,8 @@ impl Facts {
             ready: Arc::new(move || Readiness {
                 listeners: !draining.load(Ordering::Relaxed),
                 trunk: with_trunk.has_trunk(),
+                database: known.database_up.load(Ordering::Relaxed),
+                journal: known.journal.state(),
             }),
             node,
         }

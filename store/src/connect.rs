@@ -26,19 +26,33 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 /// A request that waits longer for a connection is better answered with an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The database of `url`, with a connection.
 pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
+    let database = later(url)?;
+    match &database {
+        Database::Sqlite { writer, readers } => {
+            drop(writer.acquire().await?);
+            drop(readers.acquire().await?);
+        }
+        Database::Postgres(pool) => drop(pool.acquire().await?),
+    }
+    Ok(database)
+}
+
+/// The database of `url`: connections are made when they are wanted.
+pub(crate) fn later(url: &str) -> Result<Database, StoreError> {
     match url.split_once(':') {
-        Some(("sqlite", rest)) => open_sqlite(rest.strip_prefix("//").unwrap_or(rest)).await,
-        Some(("postgres" | "postgresql", _)) => open_postgres(url).await,
+        Some(("sqlite", rest)) => sqlite(rest.strip_prefix("//").unwrap_or(rest)),
+        Some(("postgres" | "postgresql", _)) => postgres(url),
         _ => Err(StoreError::Url(
             "expected sqlite:PATH or postgres://user:password@host/database".into(),
         )),
     }
 }
 
-async fn open_sqlite(path: &str) -> Result<Database, StoreError> {
+fn sqlite(path: &str) -> Result<Database, StoreError> {
     if path == ":memory:" {
-        return open_memory().await;
+        return Ok(memory());
     }
     let (path, most_pages) = match path.split_once("?max_page_count=") {
         Some((path, most)) => {
@@ -70,28 +84,25 @@ async fn open_sqlite(path: &str) -> Result<Database, StoreError> {
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(writing)
-        .await?;
+        .connect_lazy_with(writing);
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.pragma("query_only", "on"))
-        .await?;
+        .connect_lazy_with(options.pragma("query_only", "on"));
     Ok(Database::Sqlite { writer, readers })
 }
 
 /// A database that lives as long as the process, for trials: one connection for everything,
 /// because each connection would have its own.
-async fn open_memory() -> Result<Database, StoreError> {
+fn memory() -> Database {
     let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options)
-        .await?;
-    Ok(Database::Sqlite { writer: pool.clone(), readers: pool })
+        .connect_lazy_with(options);
+    Database::Sqlite { writer: pool.clone(), readers: pool }
 }
 
 /// The file holds SIP passwords and call records: nobody but its owner reads it. SQLite gives
@@ -104,7 +115,7 @@ fn keep_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn open_postgres(url: &str) -> Result<Database, StoreError> {
+fn postgres(url: &str) -> Result<Database, StoreError> {
     // The parser's own message may repeat parts of the URL, and with it the password.
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| StoreError::Url("expected postgres://user:password@host/database".into()))?
@@ -112,7 +123,6 @@ async fn open_postgres(url: &str) -> Result<Database, StoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options)
-        .await?;
+        .connect_lazy_with(options);
     Ok(Database::Postgres(pool))
 }

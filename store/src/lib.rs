@@ -8,6 +8,7 @@ mod around;
 mod audit;
 mod changes;
 mod connect;
+mod copy;
 mod document;
 mod dump;
 mod error;

@@ -24,8 +24,20 @@ impl Store {
     /// [`StoreError::Url`] when the text is no such URL, [`StoreError::Database`] when the
     /// database cannot be reached.
     pub async fn connect(url: &str) -> Result<Store, StoreError> {
-        let database = crate::connect::open(url).await?;
-        Ok(Store { database, changed: Arc::new(watch::Sender::new(0)) })
+        Ok(Store::of(crate::connect::open(url).await?))
+    }
+
+    /// The same for a database that may be away: connections are made when they are wanted.
+    /// Within a runtime of tokio.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] as above, [`StoreError::Database`] when SQLite's file cannot be made.
+    pub fn connect_later(url: &str) -> Result<Store, StoreError> {
+        Ok(Store::of(crate::connect::later(url)?))
+    }
+
+    fn of(database: Database) -> Store {
+        Store { database, changed: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Brings the schema up to date; does nothing when it is.

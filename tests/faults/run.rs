@@ -96,6 +96,8 @@ const EXPERIMENTS: &[Experiment] = &[
     ("clock", pause::clock),
     ("locked-database", database::locked),
     ("stopped-database", database::stopped),
+    ("absent-database", database::absent),
+    ("locked-database-at-start", database::locked_at_start),
     ("full-disk", disk::full),
     ("outage", network::outage),
     ("loss", network::loss),

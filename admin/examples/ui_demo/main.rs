@@ -93,7 +93,12 @@ async fn serve(
         },
         snapshot: Arc::new(move || Arc::clone(&snapshot)),
         metrics: Arc::new(String::new),
-        ready: Arc::new(|| Readiness { listeners: true, trunk: true }),
+        ready: Arc::new(|| Readiness {
+            listeners: true,
+            trunk: true,
+            database: true,
+            ..Readiness::default()
+        }),
     };
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{address}/");

@@ -36,6 +36,8 @@ struct ReadyView {
     listeners: bool,
     /// At least one trunk is enabled.
     trunk: bool,
+    /// The journal can be written and has room: new calls are not refused for it.
+    journal: bool,
 }
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -55,7 +57,10 @@ pub(crate) fn routes(app: &App) -> OpenApiRouter<App> {
         .about("health", "The process runs.")
         .returns::<Health>("200", "It does.");
     let ready = Operation::new(HttpMethod::Get, "/readyz", "readyz")
-        .about("health", "The node can take calls: database, listeners, at least one trunk.")
+        .about(
+            "health",
+            "The node can take calls: database, listeners, at least one trunk, journal.",
+        )
         .returns::<ReadyView>("200", "It can.")
         .returns::<ReadyView>("503", "It cannot.");
     let metrics = Operation::new(HttpMethod::Get, "/metrics", "metrics")
@@ -88,9 +93,11 @@ async fn healthz() -> Json<Health> {
 async fn readyz(State(app): State<App>) -> Response {
     let database = app.store().ping().await.is_ok();
     let node = app.readiness();
-    let ready = database && node.listeners && node.trunk;
+    let journal = !node.journal.full && !node.journal.failing;
+    let ready = database && node.listeners && node.trunk && journal;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let view = ReadyView { ready, database, listeners: node.listeners, trunk: node.trunk };
+    let (listeners, trunk) = (node.listeners, node.trunk);
+    let view = ReadyView { ready, database, listeners, trunk, journal };
     (status, Json(view)).into_response()
 }
 

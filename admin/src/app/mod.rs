@@ -3,6 +3,7 @@
 //! Every operation takes the [`auth::Principal`] who asks, demands the permission, confines itself
 //! to what they see, and answers with values or a [`Refusal`]. No SQL here.
 
+mod alarm;
 mod audit;
 pub mod auth;
 mod calls;
@@ -25,12 +26,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::board::Board;
 use crate::{Deps, NodeInfo, Readiness};
 
+pub use alarm::Alarm;
 pub use auth::{Action, Area, Permission};
 pub use calls::{CallQuery, TransferOrder, Visible};
 pub use clock::{Clock, DayEdge};
 pub use provisioning::Provisioned;
 pub use refusal::{Flaw, Refusal};
-pub use system::{LoadAverage, NodeStatus, SystemStatus};
+pub use system::{JournalStatus, LoadAverage, NodeStatus, SystemStatus};
 pub use trunks::TrunkStatus;
 
 use auth::Throttle;

@@ -4,8 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::alarm::Alarm;
 use super::auth::{Action, Area, Principal};
 use super::refusal::Refusal;
+use crate::JournalState;
 
 /// State of the node.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -32,10 +34,41 @@ pub struct SystemStatus {
     pub calls_active: usize,
     /// Those that are connected.
     pub calls_talking: usize,
+    /// What is wrong now: `database_away`, `records_waiting`, `journal_full`, `journal_failing`.
+    pub alarms: Vec<Alarm>,
+    /// The journal, and the call records in it that are not in the database yet.
+    pub journal: JournalStatus,
     /// Load of the machine, where it tells.
     pub load: Option<LoadAverage>,
     /// The nodes on this database, by name; this one alone on SQLite.
     pub nodes: Vec<NodeStatus>,
+}
+
+/// The journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JournalStatus {
+    /// Call records that are not in the database yet.
+    pub records_waiting: u64,
+    /// Seconds since the end of the call whose record has waited longest.
+    pub oldest_waiting_seconds: Option<u64>,
+    /// Bytes of the journal.
+    pub bytes: u64,
+    /// Bytes that are free on its disk.
+    pub disk_free_bytes: u64,
+    /// Failures of the disk since the start.
+    pub errors: u64,
+}
+
+impl From<JournalState> for JournalStatus {
+    fn from(state: JournalState) -> Self {
+        JournalStatus {
+            records_waiting: state.records_waiting,
+            oldest_waiting_seconds: state.oldest_waiting.map(|age| age.as_secs()),
+            bytes: state.bytes,
+            disk_free_bytes: state.disk_free,
+            errors: state.errors,
+        }
+    }
 }
 
 /// A node on this database.
@@ -91,6 +124,8 @@ impl App {
             active_revision: self.snapshot().version(),
             calls_active: counts.active,
             calls_talking: counts.talking,
+            alarms: self.alarms(),
+            journal: self.readiness().journal.into(),
             load: load_average(),
             nodes: self.node_list(),
         })

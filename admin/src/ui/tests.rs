@@ -70,7 +70,12 @@ async fn site() -> Site {
             started_at: jiff::Timestamp::UNIX_EPOCH,
             domain: "example.jp".into(),
         },
-        ready: Arc::new(|| Readiness { listeners: true, trunk: true }),
+        ready: Arc::new(|| Readiness {
+            listeners: true,
+            trunk: true,
+            database: true,
+            ..Readiness::default()
+        }),
     });
     Site { router, board, store, asked, _folder: Folder(folder) }
 }

@@ -126,6 +126,10 @@ texts! {
     live_connected: "接続中", "Live";
     live_connecting: "接続しています…", "Connecting…";
     live_lost: "切断されました。再接続しています…", "Connection lost. Reconnecting…";
+    alarm_database: "データベースが応答しません。通話は続いています。", "The database does not answer. Calls go on.";
+    alarm_records: "通話記録がデータベースへの書き込みを待っています。", "Call records wait for the database.";
+    alarm_full: "ジャーナルのディスクに空きがありません。新しい通話は受け付けません。", "The journal's disk is full. New calls are refused.";
+    alarm_failing: "ジャーナルに書き込めません。新しい通話は受け付けません。", "The journal cannot be written. New calls are refused.";
     live_needs_script: "この画面の自動更新には JavaScript が必要です。", "JavaScript is needed for this page to update itself.";
     full_screen: "全画面", "Full screen";
     now_talking: "通話中", "Talking";

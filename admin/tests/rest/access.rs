@@ -226,8 +226,14 @@ async fn health_readiness_and_metrics_tell_the_truth() {
     world.ready.send_modify(|ready| ready.trunk = false);
     let answer = world.ask(ask("get", "/readyz")).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    let told = json!({ "ready": false, "database": true, "listeners": true, "trunk": false });
+    let told = json!({
+        "ready": false, "database": true, "listeners": true, "trunk": false, "journal": true,
+    });
     assert_eq!(answer.json(), told);
+    world.ready.send_modify(|ready| (ready.trunk, ready.journal.full) = (true, true));
+    let answer = world.ask(ask("get", "/readyz")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "new calls are refused");
+    assert_eq!(answer.json()["journal"], false);
     let metrics = world.ask(ask("get", "/metrics")).await;
     assert!(metrics.text().starts_with("tensou_"));
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));

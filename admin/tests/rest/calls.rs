@@ -327,4 +327,18 @@ async fn the_node_tells_its_state() {
     assert_eq!(state["database"], true);
     assert_eq!(state["calls_active"], 1);
     assert!(state["uptime_seconds"].as_i64().unwrap() < 600);
+    assert_eq!(state["alarms"], json!([]));
+    world.ready.send_modify(|ready| {
+        ready.database = false;
+        ready.journal.records_waiting = 7;
+        ready.journal.oldest_waiting = Some(Duration::from_secs(90));
+        ready.journal.disk_free = 1 << 30;
+    });
+    let state = world.ask(ask("get", "/api/v1/system").by(&admin)).await.json();
+    assert_eq!(state["alarms"], json!(["database_away", "records_waiting"]));
+    let journal = json!({
+        "records_waiting": 7, "oldest_waiting_seconds": 90, "bytes": 0,
+        "disk_free_bytes": 1 << 30, "errors": 0,
+    });
+    assert_eq!(state["journal"], journal);
 }

@@ -111,7 +111,12 @@ impl World {
         let (commands, received) = mpsc::channel(4);
         let empty = Snapshot::compile(0, &Provisioning::default()).expect("an empty snapshot");
         let (snapshot, current) = watch::channel(Arc::new(empty));
-        let (ready, readiness) = watch::channel(Readiness { listeners: true, trunk: true });
+        let (ready, readiness) = watch::channel(Readiness {
+            listeners: true,
+            trunk: true,
+            database: true,
+            ..Readiness::default()
+        });
         let deps = Deps {
             store: store.clone(),
             board: Arc::clone(&board),

@@ -117,6 +117,21 @@ impl ProvisioningDraft {
         (provisioning, faults)
     }
 
+    /// As [`ProvisioningDraft::resolve`] with what was found once before, by the trunk's id:
+    /// names are not looked up, and so none is missing.
+    pub(crate) fn with_addresses(
+        self,
+        mut found: BTreeMap<String, Vec<SocketAddr>>,
+    ) -> (Provisioning, Vec<Fault>) {
+        let ProvisioningDraft { mut provisioning, faults } = self;
+        for trunk in &mut provisioning.trunks {
+            if let Some(addresses) = found.remove(&trunk.id) {
+                trunk.peer_addresses = addresses;
+            }
+        }
+        (provisioning, faults)
+    }
+
     /// For judging a change: whether a name is found now is no matter of its correctness.
     pub(crate) fn unresolved(self) -> (Provisioning, Vec<Fault>) {
         (self.provisioning, self.faults)

@@ -12,6 +12,7 @@ use crate::bench::{Bench, admin, operator, places};
 crate::cases!(
     what_is_read_again_is_what_would_be_read_anew,
     a_node_that_was_away_for_long_reads_everything,
+    a_copy_stands_for_the_provisioning_and_changes_are_followed_from_it,
     a_change_is_judged_as_the_whole_would_be,
     an_extension_named_as_a_trunks_account_is_refused,
 );
@@ -99,6 +100,21 @@ async fn a_node_that_was_away_for_long_reads_everything(bench: Bench) {
 }
 
 /// Replaces the row by itself and within the whole: both say the same, and nothing is written.
+async fn a_copy_stands_for_the_provisioning_and_changes_are_followed_from_it(bench: Bench) {
+    let bench = bench.with_operator().await;
+    let loaded = bench.store.provisioning().await.unwrap();
+    let bytes = bench.store.copy(&loaded).await.unwrap();
+    let mut copied = Loaded::from_copy(&bytes).unwrap();
+    assert_eq!(content(&copied), content(&loaded));
+    let secret = |it: &Loaded| it.provisioning.extensions[0].secret.reveal().to_owned();
+    assert_eq!(secret(&copied), secret(&loaded), "phones sign in without the database");
+    let customer = Customer { id: "suzuki".into(), ..operator().customers[0].clone() };
+    bench.store.create(&admin(), &customer).await.unwrap();
+    follow(&bench.store, &mut copied).await;
+    assert_eq!(content(&copied), content(&bench.store.provisioning().await.unwrap()));
+    assert!(Loaded::from_copy(&bytes[1..]).is_err());
+}
+
 async fn alike<R: Resource + Debug>(store: &Store, row: R) {
     let mut whole = store.export(true).await.unwrap();
     let id = row.id().to_owned();

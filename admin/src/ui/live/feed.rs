@@ -7,6 +7,7 @@ use tensou_store::{Filter, Page, Scope};
 
 use super::patch::Frame;
 use super::view::{CallRow, Context, EndedRow, PhoneRow, TrunkRow};
+use crate::app::Alarm;
 use crate::app::auth::{Action, Area, Principal};
 use crate::board::{EndedCall, LiveCall, Registration, TrunkUse};
 use crate::ui::Ui;
@@ -37,6 +38,8 @@ pub(crate) struct Feed {
 /// The figures above the lists, as texts.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
+    /// What is wrong, for the operator; empty when nothing is.
+    pub(crate) alarm: String,
     pub(crate) active: String,
     pub(crate) talking: String,
     pub(crate) ringing: String,
@@ -97,6 +100,10 @@ impl Feed {
             phones: phones.len().to_string(),
             ..Figures::default()
         };
+        if self.operator() {
+            let alarms = app.alarms().into_iter().map(|alarm| alarm_text(self.t, alarm));
+            figures.alarm = alarms.collect::<Vec<_>>().join(" ");
+        }
         (figures.answer_rate, figures.answered_of) = answer_rate(&ended);
         let trunks = self.trunk_rows(&usage);
         (figures.channels, figures.channel_limit) = channels(&trunks);
@@ -150,6 +157,7 @@ impl Rows {
         let figures = self.figures;
         Frame {
             texts: vec![
+                ("alarm", figures.alarm),
                 ("active", figures.active),
                 ("talking", figures.talking),
                 ("ringing", figures.ringing),
@@ -193,6 +201,16 @@ fn wanted(calls: &[LiveCall], ended: &[EndedCall], phones: &[Registration]) -> W
         wanted.add(Kind::Extension, Some(phone.extension.as_str()));
     }
     wanted
+}
+
+/// An alarm in the viewer's language.
+fn alarm_text(t: &Texts, alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::DatabaseAway => t.alarm_database,
+        Alarm::RecordsWaiting => t.alarm_records,
+        Alarm::JournalFull => t.alarm_full,
+        Alarm::JournalFailing => t.alarm_failing,
+    }
 }
 
 /// The share of answered calls, and the two numbers it comes from; a dash without any.
