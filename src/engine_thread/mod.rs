@@ -133,6 +133,8 @@ struct Looper {
     poller: Poller,
     pace: Pace,
     next_report: Timestamp,
+    /// When the calls of the process before had been taken up.
+    resumed: Timestamp,
     dropped: u64,
     /// Ways of streams that take no more messages, and questions that found no room: the engine
     /// has not heard of them yet.
@@ -169,6 +171,7 @@ impl Looper {
             poller,
             pace: Pace::new(clock.now().mono),
             next_report: Timestamp::ZERO,
+            resumed: Timestamp::ZERO,
             dropped: 0,
             cut: Vec::new(),
             unasked: Vec::new(),
@@ -215,6 +218,7 @@ impl Looper {
         self.journal.rewriting();
         self.rewrite();
         self.flush();
+        self.resumed = self.clock.now().mono;
     }
 
     fn rewrite(&mut self) {
@@ -348,6 +352,10 @@ impl Looper {
             && let Some(age) = age_of_last_datagram(socket)
         {
             let now = self.clock.now();
+            // What came while no process read the sockets says nothing of this one's pace.
+            if age > now.mono.since(self.resumed) {
+                return;
+            }
             self.engine.handle(now, Input::Waited(age));
             self.settle(now);
         }
