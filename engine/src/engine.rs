@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::id::CallId;
 use crate::input::{Flow, Input, OperatorCommand, Output};
+use crate::journal::join;
 use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
@@ -304,16 +305,29 @@ impl Engine {
     }
 
     fn keep(&mut self, handle: CallHandle) {
-        if let Some(call) = self.calls.get_mut(handle)
-            && self.core.config.journal
-        {
-            let image = call.save(&self.core, &mut self.page);
-            #[cfg(debug_assertions)]
-            if let Some(record) = &image {
-                self.faithful.wrote(&self.core, call, record);
-            }
-            self.core.io.journal.extend(image);
+        let image = self.image_of(handle);
+        self.core.io.journal.extend(image);
+    }
+
+    /// Has the journal keep in one record what has changed of two calls: a leg that has gone from
+    /// one to the other is in one of them, and in one alone, whenever the process is killed.
+    pub(crate) fn keep_both(&mut self, one: CallHandle, other: CallHandle) {
+        let (one, other) = (self.image_of(one), self.image_of(other));
+        let journal = &mut self.core.io.journal;
+        match (&one, &other) {
+            (Some(one), Some(other)) => journal.push_back(join(one, other)),
+            (None, _) | (_, None) => journal.extend(one.into_iter().chain(other)),
         }
+    }
+
+    fn image_of(&mut self, handle: CallHandle) -> Option<Box<[u8]>> {
+        let call = self.calls.get_mut(handle).filter(|_| self.core.config.journal)?;
+        let image = call.save(&self.core, &mut self.page);
+        #[cfg(debug_assertions)]
+        if let Some(record) = &image {
+            self.faithful.wrote(&self.core, call, record);
+        }
+        image
     }
 
     fn fire_timers(&mut self) {

@@ -75,6 +75,7 @@ impl Engine {
         if let Some(tag) = Tag::parse(&tag) {
             self.moved.insert((tag.call, tag.leg), (handle, number));
         }
+        self.keep_both(other, handle);
         self.tidy(other);
         true
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use tensou_engine::Cdr;
-use tensou_engine::journal::cdr_of;
+use tensou_engine::journal::cdrs_of;
 
 use super::folder::Confirmation;
 use super::{Condition, Folder, Position, folder, frame};
@@ -90,8 +90,8 @@ impl Tail {
             while batch.len() < most
                 && let Some((record, next)) = frame::at(bytes, at)
             {
-                match cdr_of(record) {
-                    Ok(cdr) => batch.extend(cdr),
+                match cdrs_of(record) {
+                    Ok(cdrs) => batch.extend(cdrs),
                     Err(error) => tracing::error!("{error}"),
                 }
                 at = next;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use tensou_engine::journal::{Ledger, cdr_of};
+use tensou_engine::journal::{Ledger, cdrs_of};
 
 use crate::clock::Clock;
 
@@ -107,7 +107,7 @@ impl Found {
     fn record(&mut self, record: &[u8], at: Position) {
         self.unreadable += u64::from(self.ledger.take(record).is_err());
         if at >= self.confirmed {
-            self.waiting += u64::from(matches!(cdr_of(record), Ok(Some(_))));
+            self.waiting += cdrs_of(record).map_or(0, |cdrs| cdrs.len() as u64);
         }
     }
 }

@@ -155,7 +155,7 @@ image!(struct Asked { leg, server, seq, near, session });
 image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se), 2 = Rejoin(then) });
 image!(struct Exchange { purpose, to, client, far, far_seq, offer, told });
 image!(struct Transfer { by, kept, refer, told, dialling });
-image!(struct Talking { pair, transfer });
+image!(struct Talking { pair, transfer } later { rejoins });
 image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
 
 /// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.

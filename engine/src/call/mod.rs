@@ -132,6 +132,8 @@ struct Talking {
     pair: (u16, u16),
     /// Somebody is being rung who shall take the place of one of them.
     transfer: Option<Box<Transfer>>,
+    /// Waits before legs are offered their new partners' descriptions once more.
+    rejoins: Vec<Option<TimerId>>,
 }
 
 /// A transfer while its target rings.

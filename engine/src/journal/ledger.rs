@@ -21,11 +21,13 @@ pub(crate) enum Kind {
     Node = 4,
     /// A BYE that no call waits for, and until when it is resent.
     Farewell = 5,
+    /// Two records of calls: a leg has gone from one to the other.
+    Both = 6,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Call, Kind::Gone, Kind::Phones, Kind::Node, Kind::Farewell]
+        [Kind::Call, Kind::Gone, Kind::Phones, Kind::Node, Kind::Farewell, Kind::Both]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -85,15 +87,14 @@ impl Ledger {
         let mut from = Reader::of(record, None);
         match Kind::of(from.byte()?)? {
             Kind::Call => {
-                let head = CallHead::read(&mut from)?;
-                let mut parts = Vec::new();
-                while !from.is_done() {
-                    parts.push((from.number()?, Box::from(from.bytes()?)));
-                }
-                let known = self.calls.entry(head.call).or_default();
-                known.seen = head.at;
-                known.by_number.extend(parts);
-                self.latest = head.at;
+                let call = CallRecord::read(&mut from)?;
+                self.take_call(call);
+            }
+            Kind::Both => {
+                let [one, other] = both(&mut from)?.map(CallRecord::of);
+                let (one, other) = (one?, other?);
+                self.take_call(one);
+                self.take_call(other);
             }
             Kind::Gone => {
                 self.calls.remove(&from.get()?);
@@ -120,6 +121,38 @@ impl Ledger {
             }
         }
         Some(())
+    }
+
+    fn take_call(&mut self, CallRecord { head, parts }: CallRecord<'_>) {
+        let known = self.calls.entry(head.call).or_default();
+        known.seen = head.at;
+        known.by_number.extend(parts.into_iter().map(|(part, bytes)| (part, bytes.into())));
+        self.latest = head.at;
+    }
+}
+
+/// A record of a call.
+struct CallRecord<'a> {
+    head: CallHead<'a>,
+    parts: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> CallRecord<'a> {
+    /// Reads what follows the kind.
+    fn read(from: &mut Reader<'a>) -> Option<CallRecord<'a>> {
+        let (head, mut parts) = (CallHead::read(from)?, Vec::new());
+        while !from.is_done() {
+            parts.push((from.number()?, from.bytes()?));
+        }
+        Some(CallRecord { head, parts })
+    }
+
+    fn of(record: &'a [u8]) -> Option<CallRecord<'a>> {
+        let mut from = Reader::of(record, None);
+        match Kind::of(from.byte()?)? {
+            Kind::Call => CallRecord::read(&mut from),
+            _ => None,
+        }
     }
 }
 
@@ -149,39 +182,55 @@ pub(crate) fn begin_call(pen: &mut Pen<'_>, call: CallId, at: Now, cdr: Option<&
     });
 }
 
+/// Two records of calls as one: whoever reads it has both or neither.
+pub(crate) fn join(one: &[u8], other: &[u8]) -> Box<[u8]> {
+    let mut pen = Pen::plain();
+    pen.byte(Kind::Both as u8);
+    pen.bytes(one);
+    pen.bytes(other);
+    pen.out.into()
+}
+
+/// Reads what [`join`] has written after the kind.
+fn both<'a>(from: &mut Reader<'a>) -> Option<[&'a [u8]; 2]> {
+    Some([from.bytes()?, from.bytes()?])
+}
+
 /// The numbers of the parts in a call's record.
 #[cfg(debug_assertions)]
 pub(crate) fn parts_of(record: &[u8]) -> Vec<u64> {
-    let mut from = Reader::of(record, None);
-    let mut parts = Vec::new();
-    if from.byte().and_then(Kind::of) == Some(Kind::Call) && CallHead::read(&mut from).is_some() {
-        while let (Some(part), Some(_)) = (from.number(), from.bytes()) {
-            parts.push(part);
-        }
-    }
-    parts
+    let parts = CallRecord::of(record).map_or_else(Vec::new, |record| record.parts);
+    parts.into_iter().map(|(part, _)| part).collect()
 }
 
-/// The CDR in a record of the journal, if it has one.
+/// The CDRs in a record of the journal: one of a call that has ended, seldom more.
 ///
 /// # Errors
 /// The record cannot be read.
-pub fn cdr_of(record: &[u8]) -> Result<Option<Cdr>, Unreadable> {
+pub fn cdrs_of(record: &[u8]) -> Result<Vec<Cdr>, Unreadable> {
     let read = || {
         let mut from = Reader::of(record, None);
         match Kind::of(from.byte()?)? {
-            Kind::Call => {
-                let head = CallHead::read(&mut from)?;
-                if head.cdr.is_empty() {
-                    return Some(None);
+            Kind::Call => cdr_in(&CallHead::read(&mut from)?).map(Vec::from_iter),
+            Kind::Both => {
+                let mut cdrs = Vec::new();
+                for record in both(&mut from)? {
+                    cdrs.extend(cdr_in(&CallRecord::of(record)?.head)?);
                 }
-                let mut from = Reader::of(head.cdr, None);
-                from.get().map(Some)
+                Some(cdrs)
             }
-            Kind::Gone | Kind::Phones | Kind::Node | Kind::Farewell => Some(None),
+            Kind::Gone | Kind::Phones | Kind::Node | Kind::Farewell => Some(Vec::new()),
         }
     };
     read().ok_or(Unreadable { length: record.len() })
+}
+
+/// The CDR in a call's record, if it has one.
+fn cdr_in(head: &CallHead<'_>) -> Option<Option<Cdr>> {
+    match head.cdr {
+        [] => Some(None),
+        cdr => Reader::of(cdr, None).get().map(Some),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tensou_engine::journal::{Ledger, cdr_of};
+use tensou_engine::journal::{Ledger, cdrs_of};
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::{Provisioning, Snapshot};
 use tensou_engine::{
@@ -332,7 +332,7 @@ impl World {
 
     fn journals(&mut self, record: &[u8]) {
         self.ledger.take(record).unwrap();
-        self.undelivered.extend(cdr_of(record).unwrap());
+        self.undelivered.extend(cdrs_of(record).unwrap());
     }
 
     /// Brings records from the journal to the database.

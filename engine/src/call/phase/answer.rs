@@ -108,7 +108,8 @@ impl Call {
                 self.cancel_leg(core, other, Cause::AnsweredElsewhere, CancelReason::Elsewhere);
             }
         }
-        self.phase = Phase::Talking(Talking { pair: (A, leg), transfer: None });
+        self.phase =
+            Phase::Talking(Talking { pair: (A, leg), transfer: None, rejoins: Vec::new() });
         core.io.disarm(self.leg_mut(A).timer.take());
         core.io.event(Event::CallAnswered { call: self.id, leg: LegNumber(leg), at: now.wall });
         let Invite::Received(server) = self.leg(A).invite else { return };

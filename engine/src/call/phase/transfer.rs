@@ -26,6 +26,7 @@ use crate::sip::dialog::SessionIds;
 use crate::sip::syntax::{Message, reason_phrase};
 use crate::sip::transaction::{CancelReason, ServerHandle};
 use crate::timer::CallTimer;
+use crate::wheel::TimerId;
 
 use super::admit::received_dialog;
 use super::offer::Asking;
@@ -233,11 +234,25 @@ impl Call {
     }
 
     fn rejoin_later(&mut self, core: &mut Core, leg: u16, both: bool) {
-        core.io.arm(BUSY, self.timer(CallTimer::Rejoin { leg, both }));
+        self.forget_rejoins(core);
+        let key = self.timer(CallTimer::Rejoin { leg, both });
+        if let Phase::Talking(talking) = &mut self.phase {
+            talking.rejoins.push(Some(core.io.arm(BUSY, key)));
+        }
+    }
+
+    /// Waits that are over are nothing to be taken up after a restart.
+    fn forget_rejoins(&mut self, core: &Core) {
+        self.touch();
+        if let Phase::Talking(talking) = &mut self.phase {
+            let waits = |timer: &Option<TimerId>| timer.and_then(|id| core.io.wheel.get(id));
+            talking.rejoins.retain(|timer| waits(timer).is_some());
+        }
     }
 
     /// Time to try again.
     pub(crate) fn rejoin_due(&mut self, core: &mut Core, leg: u16, both: bool) {
+        self.forget_rejoins(core);
         if let Some(partner) = self.other(leg).filter(|_| self.leg(leg).state == LegState::Up) {
             self.rejoin(core, leg, partner, both.then_some(partner));
         }

@@ -42,6 +42,20 @@ fn a_call_that_is_gone_leaves_nothing() {
 }
 
 #[test]
+fn of_two_calls_in_one_record_both_are_taken_or_neither() {
+    let (one, other) = (record(at(1), &[(0, b"a")]), record(at(1), &[(1, b"b")]));
+    let mut ledger = Ledger::default();
+    let whole = join(&one, &other);
+    for cut in 0..whole.len() {
+        assert_eq!(ledger.take(&whole[..cut]), Err(Unreadable { length: cut }));
+    }
+    assert_eq!(ledger.calls(), 0);
+    ledger.take(&whole).unwrap();
+    assert_eq!((part(&ledger, 0), part(&ledger, 1)), (Some(&b"a"[..]), Some(&b"b"[..])));
+    assert_eq!(cdrs_of(&whole), Ok(Vec::new()));
+}
+
+#[test]
 fn a_record_that_cannot_be_read_changes_nothing_and_is_told() {
     let mut ledger = Ledger::default();
     let whole = record(at(1), &[(0, b"abc")]);
@@ -51,6 +65,6 @@ fn a_record_that_cannot_be_read_changes_nothing_and_is_told() {
         assert!(told == Err(Unreadable { length: cut }) || part(&ledger, 0).is_none(), "{cut}");
     }
     assert_eq!(ledger.take(&[99, 1, 2]), Err(Unreadable { length: 3 }));
-    assert_eq!(cdr_of(&[99, 1, 2]), Err(Unreadable { length: 3 }));
-    assert_eq!(cdr_of(&whole), Ok(None));
+    assert_eq!(cdrs_of(&[99, 1, 2]), Err(Unreadable { length: 3 }));
+    assert_eq!(cdrs_of(&whole), Ok(Vec::new()));
 }

@@ -2,7 +2,8 @@
 
 use tensou_engine::{CallResult, Transport};
 
-use crate::office::{CARRIER, CARRIER_2, DESK, DIRECT, GATEWAY, NIGHT, SALES};
+use crate::office::{CARRIER, CARRIER_2, DESK, DESK_PHONE, DIRECT, GATEWAY, NIGHT, SALES};
+use crate::scenario::transfer::{desk_asks, desk_talks, refers};
 use crate::session::State;
 use crate::sim::{MOMENT, Sim, secs};
 use crate::ua::{Act, Alarm};
@@ -159,6 +160,55 @@ fn two_holds_at_once_get_one_answer_each_wherever_they_are_struck() {
         caller(&mut sim, Act::Bye);
         sim.ends();
     }
+}
+
+#[test]
+fn two_partners_brought_together_talk_wherever_it_is_struck() {
+    let mut struck = 0;
+    for point in 0..MOST_OUTPUTS {
+        let mut sim = Sim::new();
+        let (first, second, refer) = desk_asks(&mut sim);
+        sim.world.dies_in = Some(point);
+        act(&mut sim, "201", refer);
+        sim.world.run(secs(8));
+        if sim.world.deaths == 0 {
+            sim.world.dies_in = None;
+        }
+        struck += sim.world.deaths;
+        let caller = sim.world.uas[GATEWAY].sessions[first].clone();
+        let target = sim.leg("08012345678").clone();
+        assert_eq!((caller.state, target.state), (State::Up, State::Up), "at {point}");
+        assert_eq!(sim.leg("201").state, State::Ended, "at {point}");
+        assert_eq!(sim.world.uas[DESK_PHONE].sessions[second].state, State::Ended, "at {point}");
+        act(&mut sim, "08012345678", Act::Describe("sendonly"));
+        let held = &sim.world.uas[GATEWAY].sessions[first].facts.asked.last().unwrap().body;
+        assert!(held.contains("a=sendonly"), "they hear each other at {point}");
+        act(&mut sim, "08012345678", Act::Bye);
+        let cdrs = sim.ends();
+        assert_eq!(cdrs.len(), 2, "at {point}");
+        if sim.world.deaths == 0 {
+            break;
+        }
+    }
+    assert!((8..MOST_OUTPUTS).contains(&struck), "{struck} moments");
+}
+
+#[test]
+fn a_new_partner_that_was_refused_for_now_is_offered_again_after_a_crash() {
+    let mut sim = Sim::new();
+    let call = desk_talks(&mut sim).then("201", refers("08012345678"));
+    let call = call.rings(&["08012345678"]);
+    let at = call.at;
+    let world = &mut sim.world;
+    world.uas.get_mut(GATEWAY).unwrap().sessions[at].quirks.skills.refuses_once = Some(491);
+    act(&mut sim, "08012345678", Act::Answer);
+    let asked = |sim: &Sim| sim.world.uas[GATEWAY].sessions[at].facts.asked.len();
+    assert_eq!(asked(&sim), 1, "491");
+    sim.world.dies();
+    sim.world.run(secs(3));
+    assert_eq!(asked(&sim), 2, "offered again");
+    act(&mut sim, "08012345678", Act::Bye);
+    sim.ends();
 }
 
 #[test]

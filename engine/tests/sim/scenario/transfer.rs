@@ -10,13 +10,13 @@ use crate::text::Msg;
 use crate::ua::{Act, Quirks};
 
 /// A caller from outside talks with extension 201.
-fn desk_talks(sim: &mut Sim) -> Call<'_> {
+pub(super) fn desk_talks(sim: &mut Sim) -> Call<'_> {
     sim.registered(DESK_PHONE, "201");
     sim.registered(SOFT_PHONE, "202");
     sim.call(DESK).rings(&["201"]).answered_by("201")
 }
 
-fn refers(to: &str) -> Act {
+pub(super) fn refers(to: &str) -> Act {
     Act::Refer(format!("<sip:{to}@pbx.example>"))
 }
 
@@ -170,17 +170,24 @@ fn replacing(sim: &Sim, place: &str, at: usize) -> String {
     )
 }
 
+/// Extension 201 talks with a caller, and asks somebody else: their sessions, and the REFER that
+/// brings both together.
+pub(super) fn desk_asks(sim: &mut Sim) -> (usize, usize, Act) {
+    let first = desk_talks(sim).waits(secs(10)).at;
+    let msg = crate::scenario::phones::dials(sim, DESK_PHONE, "201", "08012345678");
+    let second = sim.place(DESK_PHONE, msg, Quirks::default()).rings(&["08012345678"]);
+    let second = second.answered_by("08012345678").waits(secs(5)).at;
+    let replaces = replacing(sim, DESK_PHONE, second);
+    let refer = format!("<sip:08012345678@pbx.example?Replaces={replaces}>");
+    sim.world.uas.get_mut(DESK_PHONE).unwrap().sessions[second].facts.transferred = true;
+    (first, second, Act::Refer(refer))
+}
+
 #[test]
 fn a_phone_brings_its_two_partners_together() {
     let mut sim = Sim::new();
-    let first = desk_talks(&mut sim).waits(secs(10)).at;
-    let msg = crate::scenario::phones::dials(&mut sim, DESK_PHONE, "201", "08012345678");
-    let second = sim.place(DESK_PHONE, msg, Quirks::default()).rings(&["08012345678"]);
-    let second = second.answered_by("08012345678").waits(secs(5)).at;
-    let replaces = replacing(&sim, DESK_PHONE, second);
-    let refer = format!("<sip:08012345678@pbx.example?Replaces={replaces}>");
-    sim.world.uas.get_mut(DESK_PHONE).unwrap().sessions[second].facts.transferred = true;
-    sim.does("201", Act::Refer(refer));
+    let (first, second, refer) = desk_asks(&mut sim);
+    sim.does("201", refer);
     sim.world.run(secs(2));
     assert_eq!(told(&sim, "201").last().unwrap(), "200");
     let caller = sim.world.uas[GATEWAY].sessions[first].clone();
