@@ -13,8 +13,10 @@ use super::layer::{
 };
 use super::{Effect, Failure, Timer, invite_client, non_invite_client};
 
-/// Connections that one request may lose: a peer that resets each one would have it for ever.
-const MOST_MOVES: u8 = 8;
+/// Connections that one request may lose: a peer that resets each one would be sent it all the 32 s
+/// of timer B. Beside many other requests that go by the same bad connections, a few are lost to
+/// each in no time.
+const MOST_MOVES: u8 = 32;
 
 impl Transactions {
     /// Begins a client transaction: `write` gets the branch and writes the request.
