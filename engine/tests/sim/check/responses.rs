@@ -16,6 +16,20 @@ fn key(peer: SocketAddr, msg: &Msg) -> (SocketAddr, String, String) {
     (peer, msg.method().to_owned(), msg.branch().to_owned())
 }
 
+/// Where the answer to a request goes: by UDP without `rport` to the port in its Via (RFC 3261
+/// 18.2.2), otherwise back to where it came from.
+fn answered_at(from: SocketAddr, request: &Msg) -> SocketAddr {
+    let via = request.header("Via");
+    match via.strip_prefix("SIP/2.0/UDP ") {
+        Some(rest) if !via.contains(";rport") => {
+            let place = rest.split(';').next().unwrap_or_default();
+            let port = place.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            SocketAddr::new(from.ip(), port.unwrap_or(5060))
+        }
+        Some(_) | None => from,
+    }
+}
+
 /// RFC 3261 18.2.1 and RFC 3581 4: only `received` and `rport` may be added to the top Via.
 fn without_source(via: &str) -> String {
     let kept = via.split(';').filter(|part| {
@@ -34,6 +48,7 @@ impl Check for Responses {
 
     fn engine_heard(&mut self, _now: u64, from: SocketAddr, msg: &Msg) {
         if msg.status().is_none() && msg.get("Via").is_some() && msg.get("CSeq").is_some() {
+            let from = answered_at(from, msg);
             self.requests.entry(key(from, msg)).or_insert_with(|| msg.clone());
         }
     }

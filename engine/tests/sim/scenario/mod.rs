@@ -1,5 +1,6 @@
 //! One behaviour each, in fine weather.
 
+mod answers;
 mod callers;
 mod claims;
 mod dialled;

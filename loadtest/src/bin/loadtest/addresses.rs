@@ -38,7 +38,8 @@ impl Lane {
 
     /// For file names.
     pub(crate) fn name(self) -> String {
-        format!("lane-{}", self.number)
+        let family = if self.ipv6 { "-ipv6" } else { "" };
+        format!("lane-{}{family}", self.number)
     }
 }
 
@@ -87,7 +88,9 @@ impl Party {
         [Party::FarFirst, Party::FarSecond, Party::FarThird, Party::FarFourth];
 
     /// What stands for its address in a provisioning document.
-    const PLACEHOLDERS: [(Party, &'static str); 12] = [
+    const PLACEHOLDERS: [(Party, &'static str); 14] = [
+        (Party::Phone, "@PHONE@"),
+        (Party::Stranger, "@STRANGER@"),
         (Party::Gateway, "@GATEWAY@"),
         (Party::MemberA, "@MEMBER_A@"),
         (Party::MemberB, "@MEMBER_B@"),

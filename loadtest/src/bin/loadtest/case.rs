@@ -76,6 +76,8 @@ impl Case<'_> {
             agents.call()?;
             agents.finish(deadline)?;
             let mut faults = Vec::new();
+            // Who takes what it is given is done when the others are.
+            playing.sort_by_key(|(sipp, _)| sipp.is_open());
             for (sipp, _tunnels) in &mut playing {
                 faults.extend(sipp.faults(deadline)?);
             }
@@ -113,6 +115,7 @@ impl Case<'_> {
             here: self.site.addresses.sip(part.at),
             calls: part.dials.clone().map(|did| (calls, did)),
             count: part.count,
+            takes: part.takes,
             rate: part.rate,
             pause: Duration::from_millis(part.pause_ms),
             options: Vec::new(),

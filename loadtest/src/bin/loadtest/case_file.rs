@@ -74,6 +74,8 @@ pub(crate) struct SippPart {
     pub(crate) count: u32,
     #[serde(default = "one")]
     pub(crate) rate: u32,
+    /// One that waits for calls takes as many of those that others place as lie between these.
+    pub(crate) takes: Option<[u64; 2]>,
     /// What `<pause/>` in the scenario waits.
     #[serde(default)]
     pub(crate) pause_ms: u64,

@@ -126,6 +126,7 @@ fn step(common: &Common, args: &OverloadArgs, rate: u32) -> Result<Row> {
         here: server.addresses.sip(party),
         calls,
         count,
+        takes: None,
         rate,
         pause: Duration::ZERO,
         options: Vec::new(),

@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::addresses::TLS_PORT;
 use crate::case_file::Transport;
@@ -23,6 +25,8 @@ pub(crate) struct Play {
     /// Whom it calls; none waits for calls.
     pub(crate) calls: Option<(SocketAddr, String)>,
     pub(crate) count: u32,
+    /// It waits for no certain count, but for as many calls as lie between these.
+    pub(crate) takes: Option<[u64; 2]>,
     pub(crate) rate: u32,
     /// What `<pause/>` waits.
     pub(crate) pause: Duration,
@@ -76,7 +80,7 @@ impl Sipp {
             .arg("-sf")
             .arg(scenario)
             .args(["-i", &ip, "-mi", &ip, "-p", &play.here.port().to_string()])
-            .args(["-m", &play.count.to_string(), "-d", &play.pause.as_millis().to_string()])
+            .args(["-d", &play.pause.as_millis().to_string()])
             .args(["-t", mode, "-key", "via", via, "-key", "contact", &contact])
             .args(["-nostdin", "-fd", "1", "-trace_stat", "-stf", "stat.csv"])
             .args(["-trace_err", "-error_file", "errors.log", "-trace_rtt", "-rtt_freq", "1"])
@@ -86,6 +90,9 @@ impl Sipp {
             .stdin(Stdio::null())
             .stdout(File::create(dir.join("screen.log"))?)
             .stderr(File::create(dir.join("stderr.log"))?);
+        if play.takes.is_none() {
+            command.args(["-m", &play.count.to_string()]);
+        }
         let child = command.spawn().context("sipp (Debian package sip-tester)")?;
         Ok(Sipp { play, child, dir })
     }
@@ -105,8 +112,16 @@ impl Sipp {
         }
     }
 
+    /// Whether it goes on taking calls until it is told to stop.
+    pub(crate) fn is_open(&self) -> bool {
+        self.play.takes.is_some()
+    }
+
     /// Waits for its end and lists what went wrong.
     pub(crate) fn faults(&mut self, deadline: Instant) -> Result<Vec<String>> {
+        if let Some(takes) = self.play.takes {
+            return self.faults_when_stopped(takes, deadline);
+        }
         let status = self.wait(deadline)?;
         let name = &self.play.name;
         Ok(match status {
@@ -114,6 +129,23 @@ impl Sipp {
             Some(status) => vec![format!("{name}: SIPp {status}\n{}", self.errors())],
             None => vec![format!("{name}: did not finish in time\n{}", self.errors())],
         })
+    }
+
+    /// Ends it once its calls are over; how many it took must be so.
+    fn faults_when_stopped(&mut self, takes: [u64; 2], deadline: Instant) -> Result<Vec<String>> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, Signal::SIGUSR1)?;
+        let ended = self.wait(deadline)?.is_some();
+        let Figures { successful, failed, .. } = self.figures();
+        let [least, most] = takes;
+        if ended && failed == 0 && (least..=most).contains(&successful) {
+            return Ok(Vec::new());
+        }
+        let name = &self.play.name;
+        Ok(vec![format!(
+            "{name}: took {successful} calls, expected {least} to {most}; {failed} failed\n{}",
+            self.errors()
+        )])
     }
 
     fn errors(&self) -> String {

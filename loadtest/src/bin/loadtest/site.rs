@@ -120,16 +120,18 @@ fn name_server(addresses: &Addresses, work: &Path) -> Result<Helper> {
     command.arg("--naptr-record=naptr.test,20,10,s,SIP+D2U,,_sip._udp.naptr.test");
     let outside = addresses.sip(Party::FarFirst).ip();
     command.arg(format!("--host-record=carrier.test,{outside}"));
-    for (service, party, priority) in [
-        ("_sip._tcp.naptr", Party::FarFirst, 10),
-        ("_sip._udp.naptr", Party::FarSecond, 10),
-        ("_sip._udp.dead-first", Party::FarFirst, 10),
-        ("_sip._udp.dead-first", Party::FarSecond, 20),
-        ("_sip._udp.busy-first", Party::FarThird, 10),
-        ("_sip._udp.busy-first", Party::FarFourth, 20),
+    for (service, party, priority, weight) in [
+        ("_sip._tcp.naptr", Party::FarFirst, 10, 10),
+        ("_sip._udp.naptr", Party::FarSecond, 10, 10),
+        ("_sip._udp.dead-first", Party::FarFirst, 10, 10),
+        ("_sip._udp.dead-first", Party::FarSecond, 20, 10),
+        ("_sip._udp.busy-first", Party::FarThird, 10, 10),
+        ("_sip._udp.busy-first", Party::FarFourth, 20, 10),
+        ("_sip._udp.weighted", Party::FarThird, 10, 30),
+        ("_sip._udp.weighted", Party::FarFourth, 10, 10),
     ] {
         let port = addresses.sip(party).port();
-        command.arg(format!("--srv-host={service}.test,carrier.test,{port},{priority},10"));
+        command.arg(format!("--srv-host={service}.test,carrier.test,{port},{priority},{weight}"));
     }
     Helper::start(command, work, "dnsmasq")
 }

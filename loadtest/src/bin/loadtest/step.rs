@@ -257,6 +257,7 @@ impl Load<'_> {
             here: server.addresses.sip(party),
             calls,
             count: self.calls,
+            takes: None,
             rate: self.rate,
             pause,
             options: Vec::new(),

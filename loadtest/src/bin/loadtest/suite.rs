@@ -15,6 +15,10 @@ use crate::server::Server;
 use crate::site::Site;
 use crate::work_dir::WorkDir;
 
+/// What a case's directory may hold: provisioning beside that of all cases, for a server of its
+/// own.
+const MORE: &str = "operator.toml";
+
 /// Scenario directories below `root`, in order of their path.
 pub(crate) fn find(root: &Path, only: Option<&str>) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
@@ -62,22 +66,34 @@ pub(crate) fn run_all(common: &Common, dirs: &[PathBuf], lanes: u8) -> Result<bo
         std::fs::read_to_string(&document).with_context(|| document.display().to_string())?;
     let cases = dirs.iter().map(|dir| Ok((dir.clone(), CaseFile::read(dir)?)));
     let cases: Vec<_> = cases.collect::<Result<_>>()?;
+    let (own, shared): (Vec<_>, Vec<_>) =
+        cases.into_iter().partition(|(dir, _)| dir.join(MORE).is_file());
     let (six, four): (Vec<_>, Vec<_>) =
-        cases.into_iter().partition(|(_, case)| case.network == Network::Ipv6);
+        shared.into_iter().partition(|(_, case)| case.network == Network::Ipv6);
     let (four, six) = (Queue::of(four), Queue::of(six));
+    let own: Vec<(Queue, String)> = own
+        .into_iter()
+        .map(|(dir, case)| {
+            let more = std::fs::read_to_string(dir.join(MORE))?;
+            Ok((Queue::of(vec![(dir, case)]), format!("{document}\n{more}")))
+        })
+        .collect::<Result<_>>()?;
     let many = usize::from(lanes).min(four.cases.len());
-    let mut crew: Vec<(Lane, &Queue)> =
-        (0..many).zip(0..).map(|(_, lane)| (Lane::ipv4(lane), &four)).collect();
+    let mut crew: Vec<(Lane, &Queue, &str)> =
+        (0..many).zip(0..).map(|(_, lane)| (Lane::ipv4(lane), &four, &*document)).collect();
+    for ((queue, document), lane) in own.iter().zip(lanes..) {
+        crew.push((Lane::ipv4(lane), queue, document));
+    }
     match UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) {
-        Ok(_) if !six.cases.is_empty() => crew.push((Lane::ipv6(lanes), &six)),
+        Ok(_) if !six.cases.is_empty() => crew.push((Lane::ipv6(lanes), &six, &document)),
         Ok(_) => {}
         Err(_) => println!("skip   {} cases: this machine has no IPv6", six.cases.len()),
     }
     let outcomes: Vec<Result<usize>> = std::thread::scope(|scope| {
         let threads: Vec<_> = crew
             .iter()
-            .map(|(lane, queue)| {
-                let (work, document) = (work.path(), &document);
+            .map(|(lane, queue, document)| {
+                let work = work.path();
                 scope.spawn(move || run_lane(&common.server, work, document, *lane, queue))
             })
             .collect();
@@ -151,6 +167,7 @@ mod tests {
         let dirs = find(&root, None).unwrap();
         assert!(dirs.len() >= 20, "{} directories", dirs.len());
         for dir in dirs {
+            let more = std::fs::read_to_string(dir.join(MORE)).unwrap_or_default();
             let case = CaseFile::read(&dir).unwrap();
             for part in &case.sipp {
                 let scenario = dir.join(&part.scenario);
@@ -158,7 +175,11 @@ mod tests {
             }
             for part in &case.cdr {
                 let did = format!("+81{}", part.did.trim_start_matches('0'));
-                assert!(operator.contains(&did), "{}: no DID {did}", dir.display());
+                assert!(
+                    operator.contains(&did) || more.contains(&did),
+                    "{}: no DID {did}",
+                    dir.display()
+                );
             }
         }
     }
