@@ -61,6 +61,11 @@ impl CdrWriter {
         CdrWriter { task: tokio::spawn(write_all(records, tail, ending)), last }
     }
 
+    /// Ends it at once: what is left waits in the journal.
+    pub(crate) fn abandon(self) {
+        self.task.abort();
+    }
+
     /// Waits until everything in the journal is stored; the engine has made its last record.
     pub(crate) async fn finish(self) {
         let told = self.last.send(());

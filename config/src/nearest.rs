@@ -30,6 +30,7 @@ pub(crate) const KNOWN: &[&str] = &[
     "admin.tls.certificate",
     "admin.tls.key",
     "database.url",
+    "journal.calls",
     "journal.fsync_ms",
     "records.keep_months",
     "log.level",

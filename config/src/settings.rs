@@ -167,6 +167,8 @@ pub struct Database {
 /// `[journal]`
 #[derive(Clone, Debug)]
 pub struct Journal {
+    /// Calls and phones outlive the process. Default yes; without, only call records are kept.
+    pub calls: bool,
     /// The most that a power cut may lose. Default 20 ms.
     pub fsync: Duration,
 }
@@ -214,7 +216,16 @@ pub(crate) fn read(entries: &Entries, host_name: &str, problems: &mut Vec<Proble
         sip: sip(&mut reader),
         media: media(&mut reader),
         admin: admin(&mut reader),
-        journal: Journal { fsync: millis(reader.integer("journal.fsync_ms", 0..=10_000), 20) },
+        journal: Journal {
+            calls: reader
+                .value("journal.calls", |text| match text {
+                    "on" => Ok(true),
+                    "off" => Ok(false),
+                    _ => Err("must be on or off".into()),
+                })
+                .unwrap_or(true),
+            fsync: millis(reader.integer("journal.fsync_ms", 0..=10_000), 20),
+        },
         records: Records {
             keep_months: reader
                 .integer("records.keep_months", 0..=1_200)

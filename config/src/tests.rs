@@ -90,6 +90,7 @@ tls = { certificate = "", key = "" }
 [database]
 url = "postgres://u:p@h/d"
 [journal]
+calls = "off"
 fsync_ms = 10
 [log]
 level = "debug"
@@ -111,6 +112,7 @@ target = ""
     assert_eq!(settings.media.advertise, Some([192, 0, 2, 7].into()));
     assert_eq!(settings.media.workers, 2);
     assert!(!settings.media.fast_path);
+    assert!(!settings.journal.calls);
     assert_eq!(settings.media.idle_timeout, Duration::ZERO);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.metrics.listen, Some("127.0.0.1:9100".parse().unwrap()));

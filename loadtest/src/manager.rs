@@ -129,9 +129,12 @@ impl Manager {
             .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""])
             .arg(program)
             .env("NOTIFY_SOCKET", &self.path)
-            .env("FDSTORE", ROOM.to_string())
-            .env("LISTEN_FDS", copies.len().to_string())
-            .env("LISTEN_FDNAMES", names.join(":"));
+            .env("FDSTORE", ROOM.to_string());
+        if !copies.is_empty() {
+            command
+                .env("LISTEN_FDS", copies.len().to_string())
+                .env("LISTEN_FDNAMES", names.join(":"));
+        }
         // SAFETY: between fork and exec only dup2 is called, which is async-signal-safe.
         unsafe {
             command.pre_exec(move || {

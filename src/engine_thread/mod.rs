@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as ControlQueue, TryRecvError};
 use std::time::Duration;
 
-use tensou_engine::journal::Ledger;
+use tensou_engine::journal::{Ledger, alone};
 use tensou_engine::media::MediaEvent;
 use tensou_engine::route::Snapshot;
 use tensou_engine::{
@@ -121,6 +121,8 @@ struct Looper {
     /// What the relay answered and the engine has not heard yet.
     answers: VecDeque<MediaEvent>,
     journal: Writer,
+    /// The engine writes its calls into the journal, their CDRs among them.
+    keeps_calls: bool,
     condition: Condition,
     /// New calls are refused for want of room on the journal's disk.
     refusing: bool,
@@ -152,6 +154,7 @@ impl Looper {
         poller: Poller,
     ) -> Self {
         let clock = parts.clock;
+        let keeps_calls = parts.config.journal;
         let engine = Engine::restore(parts.config, parts.snapshot, clock.now(), &parts.ledger);
         Looper {
             engine,
@@ -160,6 +163,7 @@ impl Looper {
             media: parts.media,
             answers: VecDeque::new(),
             journal: parts.journal,
+            keeps_calls,
             condition: parts.condition,
             refusing: false,
             events: parts.events,
@@ -422,7 +426,13 @@ impl Looper {
             }
             Output::Media(command) => self.answers.extend(self.media.carry_out(command)),
             // It stands in the journal, from where it is delivered.
-            Output::Cdr(_) => self.condition.record_made(),
+            Output::Cdr(cdr) => {
+                self.condition.record_made();
+                if !self.keeps_calls {
+                    let records = alone(&cdr, self.clock.now());
+                    records.iter().for_each(|record| self.journal.push(record));
+                }
+            }
             Output::Event(event) => self.events.push(event),
             Output::Journal(record) => self.journal.push(&record),
             Output::Rewritten => self.journal.rewritten(),

@@ -244,6 +244,7 @@ impl Node {
     /// the database yet waits in the journal.
     pub(crate) async fn hand_over(self) {
         let media = self.calls.end().await;
+        self.writer.abandon();
         self.journal.stop().await;
         let Some(media) = media else { return };
         let kept = handover::keep_media(media.held_sockets());

@@ -73,7 +73,7 @@ pub(super) fn engine_config(
             UnknownPeer::Drop => tensou_engine::UnknownPeer::Drop,
             UnknownPeer::Forbid => tensou_engine::UnknownPeer::Forbid,
         },
-        journal: true,
+        journal: settings.journal.calls,
         digest: match settings.sip.digest {
             Digest::Md5 => DigestOffer::Md5,
             Digest::Sha256 => DigestOffer::Sha256,

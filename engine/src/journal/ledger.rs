@@ -196,6 +196,17 @@ fn both<'a>(from: &mut Reader<'a>) -> Option<[&'a [u8]; 2]> {
     Some([from.bytes()?, from.bytes()?])
 }
 
+/// The records of a call of which nothing but its CDR is kept, and that it is over: for a shell
+/// whose engine does not journal its calls.
+pub fn alone(cdr: &Cdr, at: Now) -> [Vec<u8>; 2] {
+    let mut pen = Pen::plain();
+    begin_call(&mut pen, cdr.id, at, Some(cdr));
+    let mut over = Pen::plain();
+    over.byte(Kind::Gone as u8);
+    over.put(&cdr.id);
+    [pen.out, over.out]
+}
+
 /// The numbers of the parts in a call's record.
 #[cfg(debug_assertions)]
 pub(crate) fn parts_of(record: &[u8]) -> Vec<u64> {

@@ -19,7 +19,7 @@ pub(crate) use farewell::{bring_farewell_back, keep_farewell};
 #[cfg(debug_assertions)]
 pub(crate) use ledger::parts_of;
 pub(crate) use ledger::{Kind, Parts, begin_call, join};
-pub use ledger::{Ledger, Unreadable, cdrs_of};
+pub use ledger::{Ledger, Unreadable, alone, cdrs_of};
 
 use crate::core::Core;
 use crate::route::Snapshot;

@@ -68,3 +68,34 @@ fn a_record_that_cannot_be_read_changes_nothing_and_is_told() {
     assert_eq!(cdrs_of(&[99, 1, 2]), Err(Unreadable { length: 3 }));
     assert_eq!(cdrs_of(&whole), Ok(Vec::new()));
 }
+
+#[test]
+fn a_record_alone_is_delivered_and_leaves_no_call() {
+    use crate::cdr::{CallResult, Caller, CallerClass, Direction, EndedBy};
+    use crate::time::WallTime;
+    let cdr = Cdr {
+        id: CALL,
+        direction: Direction::In,
+        did: None,
+        customer: None,
+        caller: Caller { number: None, class: CallerClass::Number },
+        trunk_in: None,
+        started_at: WallTime::from_unix_micros(5),
+        ringing_at: None,
+        answered_at: None,
+        ended_at: WallTime::from_unix_micros(9),
+        duration: std::time::Duration::ZERO,
+        result: CallResult::Busy,
+        sip_status: 486,
+        q850_cause: 17,
+        ended_by: EndedBy::Callee,
+        answered_by: None,
+        legs: Vec::new(),
+    };
+    let [call, over] = alone(&cdr, at(1));
+    assert_eq!((cdrs_of(&call), cdrs_of(&over)), (Ok(vec![cdr]), Ok(Vec::new())));
+    let mut ledger = Ledger::default();
+    ledger.take(&call).unwrap();
+    ledger.take(&over).unwrap();
+    assert_eq!(ledger.calls(), 0);
+}

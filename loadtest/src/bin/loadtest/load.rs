@@ -46,6 +46,9 @@ pub(crate) struct RampArgs {
     /// Where the calls go
     #[arg(long, value_enum, default_value_t = Through::One)]
     through: Through,
+    /// Every rate a second time by a server that keeps no calls (`journal.calls = "off"`)
+    #[arg(long)]
+    journal_cost: bool,
     /// Calls held at once to measure the memory of one; 0 leaves it out
     #[arg(long, default_value_t = 2000)]
     hold: u32,
@@ -60,6 +63,7 @@ pub(crate) fn calls(common: &Common, args: &CallsArgs) -> Result<bool> {
         calls: args.calls,
         talk: args.talk,
         media: args.media,
+        journal: true,
         to_the_end: true,
     };
     let (step, faults) = load.run()?;
@@ -88,14 +92,17 @@ pub(crate) fn calls(common: &Common, args: &CallsArgs) -> Result<bool> {
 pub(crate) fn ramp(common: &Common, args: &RampArgs) -> Result<bool> {
     let mut rows = Vec::new();
     let mut faults = Vec::new();
-    for rate in &args.rates {
+    let servers: &[bool] = if args.journal_cost { &[true, false] } else { &[true] };
+    let turns = args.rates.iter().flat_map(|rate| servers.iter().map(move |it| (rate, *it)));
+    for (rate, journal) in turns {
         let calls = (f64::from(*rate) * args.step.as_secs_f64()) as u32;
         let through = args.through;
         let talk = args.talk;
-        let load =
-            Load { common, through, rate: *rate, calls, talk, media: false, to_the_end: false };
+        let (rate, media, to_the_end) = (*rate, false, false);
+        let load = Load { common, through, rate, calls, talk, media, journal, to_the_end };
         let (step, wrong) = load.run()?;
-        println!("{rate}/s: {} ok, {} failed", step.successful, step.failed);
+        let without = if journal { "" } else { " without journal" };
+        println!("{rate}/s{without}: {} ok, {} failed", step.successful, step.failed);
         faults.extend(wrong.into_iter().map(|fault| format!("{rate}/s: {fault}")));
         rows.push(step);
     }
@@ -104,8 +111,9 @@ pub(crate) fn ramp(common: &Common, args: &RampArgs) -> Result<bool> {
         let filling = Duration::from_secs_f64(f64::from(args.hold) / f64::from(rate.max(1)));
         let talk = filling + Duration::from_secs(10);
         let (through, calls) = (args.through, args.hold);
-        let (step, wrong) =
-            Load { common, through, rate, calls, talk, media: false, to_the_end: false }.hold()?;
+        let (media, journal, to_the_end) = (false, true, false);
+        let load = Load { common, through, rate, calls, talk, media, journal, to_the_end };
+        let (step, wrong) = load.hold()?;
         faults.extend(wrong.into_iter().map(|fault| format!("holding: {fault}")));
         rows.push(step);
     }
@@ -113,7 +121,7 @@ pub(crate) fn ramp(common: &Common, args: &RampArgs) -> Result<bool> {
         label,
         points: rows
             .iter()
-            .filter(|row| row.held == 0)
+            .filter(|row| row.held == 0 && row.journal)
             .map(|row| (f64::from(row.rate), value(row)))
             .collect(),
     };

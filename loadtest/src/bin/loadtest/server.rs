@@ -56,7 +56,9 @@ impl Server {
                  [sip]\n{sip}\
                  [media]\nlisten = \"{ip}\"\nidle_timeout_seconds = {IDLE_SECONDS}\n\
                  [admin]\nlisten = \"{admin}\"\n\
+                 [journal]\ncalls = \"{calls}\"\n\
                  [log]\nlevel = \"info\"\n",
+                calls = if site.journal { "on" } else { "off" },
                 data = dir.join("data").display(),
                 sip = site.sip_settings(),
             ),

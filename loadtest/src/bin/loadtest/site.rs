@@ -20,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) addresses: Addresses,
     /// Of the server and of all who speak TLS; none where nobody does.
     pub(crate) certificate: Option<Certificate>,
+    /// The server keeps its calls.
+    pub(crate) journal: bool,
     names: Option<Helper>,
 }
 
@@ -33,14 +35,15 @@ pub(crate) struct Tunnels {
 impl Site {
     /// UDP alone, for load.
     pub(crate) fn plain() -> Site {
-        Site { addresses: Addresses::of(Lane::ipv4(0)), certificate: None, names: None }
+        let addresses = Addresses::of(Lane::ipv4(0));
+        Site { addresses, certificate: None, journal: true, names: None }
     }
 
     /// Everything that cases need; files go to `work`.
     pub(crate) fn build(lane: Lane, work: &Path) -> Result<Site> {
         let addresses = Addresses::of(lane);
         if lane.is_ipv6() {
-            return Ok(Site { addresses, certificate: None, names: None });
+            return Ok(Site { addresses, certificate: None, journal: true, names: None });
         }
         let known = [Party::Server, Party::Tls].map(|party| addresses.ip(party).to_string());
         let certificate = Certificate::make(work, &known)?;
@@ -48,7 +51,7 @@ impl Site {
             Some(_) => Some(name_server(&addresses, work)?),
             None => None,
         };
-        Ok(Site { addresses, certificate: Some(certificate), names })
+        Ok(Site { addresses, certificate: Some(certificate), journal: true, names })
     }
 
     /// Lines of `[sip]` in the server's settings.

@@ -48,6 +48,8 @@ pub(crate) struct Load<'a> {
     pub(crate) calls: u32,
     pub(crate) talk: Duration,
     pub(crate) media: bool,
+    /// The server keeps its calls.
+    pub(crate) journal: bool,
     /// Waits until the last transaction is gone.
     pub(crate) to_the_end: bool,
 }
@@ -55,6 +57,8 @@ pub(crate) struct Load<'a> {
 /// What a step showed.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Step {
+    /// The server kept its calls.
+    pub(crate) journal: bool,
     pub(crate) rate: u32,
     pub(crate) calls: u32,
     pub(crate) successful: u64,
@@ -77,6 +81,7 @@ pub(crate) struct Step {
 }
 
 pub(crate) const COLUMNS: &[Column<Step>] = &[
+    ("journal", |s| if s.journal { "on" } else { "off" }.to_owned()),
     ("calls/s asked", |s| s.rate.to_string()),
     ("reached", |s| format!("{:.0}", s.calls_per_second)),
     ("calls", |s| s.calls.to_string()),
@@ -100,7 +105,7 @@ impl Load<'_> {
     /// The step's figures, and everything that was not as it should be.
     pub(crate) fn run(&self) -> Result<(Step, Vec<String>)> {
         let work = WorkDir::new(self.common.keep)?;
-        let server = start(self.common, work.path())?;
+        let server = start(self, work.path())?;
         let mut faults = Vec::new();
         let before = server.usage()?;
         let resent = |server: &Server| -> Result<f64> {
@@ -156,7 +161,7 @@ impl Load<'_> {
     pub(crate) fn hold(&self) -> Result<(Step, Vec<String>)> {
         let filling = self.length() - self.talk;
         let work = WorkDir::new(self.common.keep)?;
-        let server = start(self.common, work.path())?;
+        let server = start(self, work.path())?;
         let mut callees = self.callees(&server, work.path())?;
         std::thread::sleep(Duration::from_millis(500));
         let before = server.usage()?.memory_kb;
@@ -272,19 +277,23 @@ struct Callees {
     _echo: Option<Echo>,
 }
 
-fn start(common: &Common, dir: &Path) -> Result<Server> {
+fn start(load: &Load<'_>, dir: &Path) -> Result<Server> {
+    let common = load.common;
     let path = common.scenarios.join("operator.toml");
     let document = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     if !document.contains("@MEMBER_C@") {
         bail!("{} has no hunt group of three", path.display());
     }
-    Server::start(&common.server, dir, &document, &Site::plain())
+    let mut site = Site::plain();
+    site.journal = load.journal;
+    Server::start(&common.server, dir, &document, &site)
 }
 
 fn step_of(load: &Load<'_>, caller: &Figures, all: &[(Figures, Duration)]) -> Step {
     let sum = |value: fn(&Figures) -> u64| all.iter().map(|(figures, _)| value(figures)).sum();
     let missing = u64::from(load.calls).saturating_sub(caller.successful);
     Step {
+        journal: load.journal,
         rate: load.rate,
         calls: load.calls,
         successful: caller.successful,
