@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBufForce;
 
 use super::registration::{Account, Registration};
 use super::script::{Behaviour, Report};
 use super::world::World;
+
+/// A server that is there again after a crash says hundreds of things at once.
+const BUFFER: usize = 4 << 20;
 
 /// A peer without registration: a simulated PRI gateway or carrier.
 #[derive(Clone, Debug)]
@@ -151,6 +156,8 @@ impl World {
     fn bind(&mut self, address: SocketAddr) -> std::io::Result<(UdpSocket, SocketAddr)> {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
+        // Without privileges the usual size has to do.
+        let _ = setsockopt(&socket, RcvBufForce, &BUFFER);
         let key = self.agents.len() as u64;
         self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
         let address = socket.local_addr()?;
