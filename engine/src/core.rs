@@ -15,6 +15,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::token::Branch;
 use crate::sip::transaction::Transactions;
 use crate::sip::transport::{DeadTargets, Target, is_internal};
+use crate::time::Timestamp;
 use crate::trunk::{Figures, Trunks};
 use crate::usage::{Routing, Usage};
 
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     faces: Vec<Face>,
     /// The latest generation of all handles that were read from a journal.
     pub(crate) newest: u32,
+    /// When it went on from a journal, and the first generation of handles since.
+    pub(crate) restored: Option<(Timestamp, u32)>,
     sessions: u64,
     resolves: u64,
     /// Connections of stream transports.
@@ -111,6 +114,7 @@ impl Core {
             refusing: false,
             faces: config.listeners.iter().map(Face::of).collect(),
             newest: 0,
+            restored: None,
             sessions: 0,
             resolves: 0,
             connections: Connections::default(),

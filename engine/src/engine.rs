@@ -165,18 +165,18 @@ impl Engine {
             }
         };
         match msg.status() {
-            Some(status) => self.on_response(&msg, status),
+            Some(status) => self.on_response(flow, &msg, status),
             None => self.on_request(flow, &msg),
         }
     }
 
-    fn on_response(&mut self, msg: &Message<'_>, status: u16) {
+    fn on_response(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {
         if msg.check_response().is_err() {
             self.core.io.counters.sip_malformed += 1;
             return;
         }
         let told = self.core.transactions.on_response(&mut self.core.io, msg, status);
-        let Some((owner, client)) = told else { return };
+        let Some((owner, client)) = told else { return self.on_stray_response(flow, msg, status) };
         let challenge = matches!(status, 401 | 407);
         if challenge && self.answers_challenge(owner, client, status, msg) {
             return self.tidy(CallHandle::from_bits(owner.call));

@@ -8,10 +8,11 @@ use crate::cdr::EndedBy;
 use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::id::{CallId, Key};
-use crate::input::Output;
+use crate::input::{Flow, Output};
 use crate::journal::{Kind, Ledger, Pen, Reader, begin_call, bring_farewell_back};
 use crate::register::Binding;
 use crate::route::Snapshot;
+use crate::sip::syntax::{HeaderId, Message, Method};
 use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::{H, I};
 use crate::time::Now;
@@ -24,6 +25,21 @@ const SLICE_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
 /// How long the first transaction of a call may outlive it, and so a record that nothing
 /// rewrites: the 64*T1 of timers H and L, and the T4 of timer I.
 const LONGEST_LINGER: std::time::Duration = H.saturating_add(I);
+
+/// The ACK to a failure (RFC 3261 17.1.1.3), as far as the answer tells its INVITE.
+fn ack_of(msg: &Message<'_>) -> Option<Arc<[u8]>> {
+    let mut out = format!("ACK {} SIP/2.0\r\n", msg.to().ok()?.uri.raw).into_bytes();
+    for id in [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId] {
+        for part in [id.name().as_bytes(), b": ", msg.first(id)?, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    let seq = msg.cseq().ok()?.number;
+    out.extend_from_slice(
+        format!("CSeq: {seq} ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+    );
+    Some(out.into())
+}
 
 impl Engine {
     /// An engine that goes on where another left off: with the calls, transactions and phones of
@@ -73,10 +89,29 @@ impl Engine {
         let first = engine.core.newest.saturating_add(1);
         engine.calls.relink(first);
         engine.core.transactions.relink(first);
+        engine.core.restored = Some((now.mono, first));
         engine.find_moved();
         engine.resume(&revived, ledger.latest());
         engine.bring_phones_back(ledger);
         engine
+    }
+
+    /// An answer to no transaction: after a restart it may be the failure of an INVITE whose leg
+    /// was over when the process before died, and which still waits for its ACK. That is made of
+    /// the answer alone: it is known by its branch (RFC 3261 17.2.3), and no longer waited for
+    /// than for timer H.
+    pub(crate) fn on_stray_response(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {
+        let Some((restored, first)) = self.core.restored else { return };
+        let late = self.core.io.now.mono.since(restored) > H;
+        let invite = msg.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+        if late || status < 300 || !invite || !self.is_known(flow) {
+            return;
+        }
+        if self.core.transactions.is_of_another_life(msg, first)
+            && let Some(ack) = ack_of(msg)
+        {
+            self.core.io.transmit(flow, ack);
+        }
     }
 
     /// A revived call takes its place.

@@ -22,7 +22,7 @@ use crate::world::{Weather, World};
 
 /// Seeds of one run, and calls of each: some seconds of a development build. Odd seeds kill the
 /// engine at random outputs.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 10;
 const CALLS: u64 = 250;
 /// Silence that a relay takes for the end.
 const IDLE: Duration = secs(20);

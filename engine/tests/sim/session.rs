@@ -47,6 +47,7 @@ pub(crate) struct Facts {
     pub(crate) bye_sent_at: Option<u64>,
     pub(crate) bye_heard: Option<(u64, Msg)>,
     pub(crate) bye_answered_at: Option<u64>,
+    pub(crate) bye_status: Option<u16>,
     pub(crate) cancel: Option<Msg>,
     /// Final statuses of our re-INVITEs and other requests.
     pub(crate) answers: Vec<(String, u16, String)>,
@@ -358,6 +359,7 @@ impl Session {
             ("INVITE", true) => self.on_progress(msg, status, out),
             ("BYE", _) if status >= 200 => {
                 self.facts.bye_answered_at = Some(out.now);
+                self.facts.bye_status = Some(status);
                 self.state = State::Ended;
             }
             ("CANCEL", _) => {}

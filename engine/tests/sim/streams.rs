@@ -8,11 +8,16 @@ use tensou_engine::{Flow, ListenerId, Transport};
 /// Every byte takes this long, so that none overtakes another.
 pub(crate) const TRIP: Duration = Duration::from_millis(5);
 
+/// How long one lasts at least that follows a broken one.
+const LASTS: Duration = Duration::from_secs(1);
+
 /// The connections that stand, by place.
 #[derive(Default)]
 pub(crate) struct Streams {
     open: BTreeMap<String, u32>,
     last: u32,
+    /// When a message broke the last one of a place, in microseconds.
+    broken: BTreeMap<String, u64>,
     /// A message breaks its connection, in percent.
     pub(crate) resets: u64,
 }
@@ -27,6 +32,17 @@ impl Streams {
     /// It does not any more.
     pub(crate) fn forget(&mut self, place: &str) {
         self.open.remove(place);
+    }
+
+    /// Whether a message may break the connection of a place. The next one lasts for a while: who
+    /// breaks one after the other is given up, though a copy of an INVITE may ring there.
+    pub(crate) fn may_break(&mut self, place: &str, now: u64) -> bool {
+        let lasts = LASTS.as_micros() as u64;
+        let young = self.broken.get(place).is_some_and(|at| now < at + lasts);
+        if !young {
+            self.broken.insert(place.to_owned(), now);
+        }
+        !young
     }
 
     /// The connection of a place that speaks by TCP.

@@ -201,7 +201,7 @@ impl World {
 
     /// Gives a message to a connection, which may break by it.
     fn stream(&mut self, place: &str, what: What) {
-        if self.rng.chance(self.streams.resets) {
+        if self.rng.chance(self.streams.resets) && self.streams.may_break(place, self.now) {
             self.later(TRIP, What::Reset { place: place.to_owned() });
         } else {
             self.later(TRIP, what);
@@ -313,7 +313,9 @@ impl World {
         for check in &mut self.checks {
             check.died();
         }
-        self.deliver();
+        for cdr in std::mem::take(&mut self.undelivered) {
+            self.deliver(cdr);
+        }
         self.queue.retain(|Reverse(due)| !matches!(due.what, What::Media(_)));
         self.config.seed = self.rng.next();
         let config = self.config.clone();
@@ -335,14 +337,12 @@ impl World {
         self.undelivered.extend(cdrs_of(record).unwrap());
     }
 
-    /// Brings records from the journal to the database.
-    fn deliver(&mut self) {
-        for cdr in std::mem::take(&mut self.undelivered) {
-            for check in &mut self.checks {
-                check.record(self.now, &cdr);
-            }
-            self.cdrs.push(cdr);
+    /// Brings a record from the journal to the database.
+    fn deliver(&mut self, cdr: Cdr) {
+        for check in &mut self.checks {
+            check.record(self.now, &cdr);
         }
+        self.cdrs.push(cdr);
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -370,10 +370,9 @@ impl World {
                 self.post(bytes.to_vec(), |bytes| What::ToUa { to: to.clone(), bytes });
             }
             Output::Cdr(cdr) => {
-                assert_eq!(self.undelivered.first(), Some(&*cdr), "not as in the journal");
-                let rest = self.undelivered.split_off(1);
-                self.deliver();
-                self.undelivered = rest;
+                let at = self.undelivered.iter().position(|one| *one == *cdr);
+                let cdr = self.undelivered.remove(at.expect("it is in the journal"));
+                self.deliver(cdr);
             }
             Output::Journal(record) => self.journals(&record),
             Output::Rewritten | Output::Expect { .. } => {}

@@ -19,17 +19,24 @@ impl Call {
         self.heard();
         let owner = self.owner(leg);
         let Ok(server) = core.transactions.accept(msg, flow, Some(owner)) else { return };
-        // BYE and OPTIONS get no worse answer when they come again.
-        if !matches!(cseq.method, Method::Bye | Method::Options) {
+        let from_tag = msg.from().ok().and_then(|from| from.tag());
+        // The answers to these are not journalled: after a crash the same may come again.
+        let plain = matches!(cseq.method, Method::Bye | Method::Options);
+        let dialog = self.leg_mut(leg).dialog_of(from_tag);
+        let again = plain && dialog.remote_seq == Some(cseq.number);
+        if !plain {
             self.keep_served(core, leg, server);
         }
-        let from_tag = msg.from().ok().and_then(|from| from.tag());
         self.leg_mut(leg).can.learn(msg);
-        if self.leg_mut(leg).dialog_of(from_tag).order(cseq.number) == Order::Old {
+        let order = self.leg_mut(leg).dialog_of(from_tag).order(cseq.number);
+        if order == Order::Old && !again {
             // RFC 3261 12.2.2: out of order.
             return self.refuse(core, leg, server, 500, b"");
         }
         match cseq.method {
+            Method::Bye if again && self.leg(leg).state == LegState::Gone => {
+                self.refuse(core, leg, server, 200, b"");
+            }
             Method::Bye => self.on_bye(core, leg, server, msg),
             Method::Invite => self.on_reinvite(core, leg, (server, cseq.number), msg),
             Method::Update => self.on_update(core, leg, (server, cseq.number), msg),

@@ -245,6 +245,17 @@ impl Transactions {
         }
     }
 
+    /// Whether an answer is to a request of ours that an earlier process sent: `first` is the
+    /// first generation of this one.
+    pub(crate) fn is_of_another_life(&self, msg: &Message<'_>, first: u32) -> bool {
+        let via = msg.top_via().ok();
+        let branch = via.and_then(|via| via.branch).and_then(Branch::parse);
+        branch.is_some_and(|branch| {
+            let at = ClientHandle::from_bits(branch.transaction);
+            branch.shard == self.shard && at.generation() < first && !self.asks(at)
+        })
+    }
+
     /// The connection of `flow` is gone, for what went by it and what named no connection to its
     /// peer. What waits for an answer is sent again by a new connection, as the same to who has
     /// had it; when that cannot be made, it has failed. Answers to the peer's requests find

@@ -229,6 +229,40 @@ fn a_phone_behind_a_fork_is_ended_though_a_crash_took_its_bye() {
 }
 
 #[test]
+fn a_refusal_is_acknowledged_though_a_crash_took_its_ack() {
+    for by_tcp in [false, true] {
+        for point in 0..5 {
+            let mut sim = if by_tcp { carrier_by_tcp() } else { Sim::new() };
+            sim.call(DIRECT).rings(&["sato"]);
+            sim.world.dies_in = Some(point);
+            act(&mut sim, "sato", Act::Reject(486));
+            sim.world.run(secs(3));
+            assert_eq!(sim.world.deaths, 1);
+            assert!(sim.leg("sato").is_acknowledged(), "struck at {point}, by TCP: {by_tcp}");
+            sim.ends();
+        }
+    }
+}
+
+#[test]
+fn a_bye_and_an_options_that_come_again_are_answered_as_they_would_have_been() {
+    for point in 0..3 {
+        let mut sim = Sim::new();
+        let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato");
+        call.sim.world.dies_in = Some(point);
+        let call = call.acts(Act::Ask("OPTIONS")).waits(secs(2));
+        let answers = &call.caller().facts.answers;
+        assert!(matches!(answers[..], [(_, 200, _)]), "struck at {point}: {answers:?}");
+        // The other side does not answer its BYE, so the call is not over yet.
+        let call = call.then("sato", Act::Vanish);
+        call.sim.world.dies_in = Some(point);
+        let call = call.acts(Act::Bye).waits(secs(2));
+        assert_eq!(call.caller().facts.bye_status, Some(200), "struck at {point}");
+        sim.ends();
+    }
+}
+
+#[test]
 fn a_bye_that_nobody_answers_is_given_up_when_it_would_have_been() {
     let mut sim = Sim::new();
     let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato").then("sato", Act::Vanish);

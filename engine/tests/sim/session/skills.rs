@@ -127,6 +127,11 @@ impl Session {
         self.launch(prack, out);
     }
 
+    /// Whether its last final answer to an INVITE has had its ACK, or was given up.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.served.is_none()
+    }
+
     /// A request of the peer that a skill treats. True if so.
     pub(super) fn treats(&mut self, msg: &Msg, out: &mut Out<'_>) -> bool {
         let within = msg.to_tag().is_some() && matches!(msg.method(), "INVITE" | "UPDATE");
