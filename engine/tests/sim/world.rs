@@ -290,6 +290,9 @@ impl World {
             }
             self.carry_out(output);
         }
+        for check in &mut self.checks {
+            check.silent();
+        }
     }
 
     /// How much longer than at other times it lives now. A recovery says much at once, and must

@@ -40,6 +40,8 @@ pub(crate) trait Check {
     fn media_said(&mut self, _now: u64, _event: MediaEvent) {}
     fn event(&mut self, _now: u64, _event: &Event) {}
     fn record(&mut self, _now: u64, _cdr: &Cdr) {}
+    /// The engine has said all that it had to say.
+    fn silent(&mut self) {}
     /// The engine and the relay were killed and started anew.
     fn died(&mut self) {}
     fn finish(&mut self, _end: &End<'_>) {}
