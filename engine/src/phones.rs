@@ -200,7 +200,8 @@ impl Engine {
         self.watch_expiry();
     }
 
-    /// Phones of extensions that a new snapshot no longer knows, or has disabled.
+    /// Phones of extensions that a new snapshot no longer knows, or has disabled; and where
+    /// accounts were proved from that are gone.
     pub(crate) fn forget_disabled_phones(&mut self) {
         let snapshot = self.core.routing.snapshot.clone();
         for user in self.core.registrar.users() {
@@ -214,6 +215,10 @@ impl Engine {
                 self.journal_phones(&user);
             }
         }
+        self.core.registrar.forget_proofs(|user| {
+            let user = user.as_str();
+            snapshot.extension_of_user(user).is_some() || snapshot.trunk_account(user).is_some()
+        });
         self.watch_expiry();
     }
 }

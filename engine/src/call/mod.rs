@@ -125,6 +125,33 @@ struct Dialling {
     redirected: Vec<Redirected>,
 }
 
+impl Dialling {
+    /// A hunt of which nobody has heard yet, for callees on this side of the relay.
+    fn begin(hunt: Hunt, onto: Side, origin_id: u64, session: SessionIds) -> Dialling {
+        Dialling {
+            hunt,
+            offer: None,
+            onto,
+            origin_id,
+            passed: Box::from([]),
+            max_forwards: MAX_FORWARDS,
+            session,
+            side: CallerSide::default(),
+            tail: String::new(),
+            reason: DiversionReason::Unconditional,
+            best: None,
+            early: None,
+            progress: None,
+            held: Vec::new(),
+            given: None,
+            resolving: Vec::new(),
+            launches: Vec::new(),
+            ways: Vec::new(),
+            redirected: Vec::new(),
+        }
+    }
+}
+
 /// The state of a conversation.
 #[derive(Debug)]
 struct Talking {
@@ -218,6 +245,8 @@ enum OfferIn {
 
 /// Requests passed across at the same time; more are refused with 491.
 const MAX_EXCHANGES: usize = 4;
+/// RFC 3261 8.1.1.6: hops of a request that names none.
+const MAX_FORWARDS: u8 = 70;
 /// Legs of one call, failed ones included: one caller must not become a flood.
 const MAX_LEGS: usize = 256;
 

@@ -263,6 +263,11 @@ impl Registrar {
         self.bindings.forget(user)
     }
 
+    /// Accounts that are gone have proved nothing: whoever is given their name begins anew.
+    pub(crate) fn forget_proofs(&mut self, is_account: impl Fn(&Key) -> bool) {
+        self.proved.retain(|user, _| is_account(user));
+    }
+
     /// Whether a phone registered from this address: who calls from it is asked for a password
     /// instead of being ignored.
     pub(crate) fn is_registered_from(&self, source: IpAddr) -> bool {

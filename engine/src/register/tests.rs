@@ -220,6 +220,19 @@ fn guesses_from_elsewhere_do_not_shut_a_registered_phone_out() {
 }
 
 #[test]
+fn an_account_that_was_deleted_is_shut_out_as_any_when_its_name_is_given_again() {
+    for deleted in [false, true] {
+        let mut office = Office::new();
+        assert!(is_right(&office.attempt(Try::right())));
+        office.registrar.forget_proofs(|user| !deleted || user.as_str() != "101");
+        for _ in 0..FORGIVEN {
+            office.attempt(Try { source: elsewhere(), ..Try::wrong() });
+        }
+        assert_eq!(office.attempt(Try::right()) == Verdict::Barred, deleted);
+    }
+}
+
+#[test]
 fn a_captured_authorization_is_worth_nothing_again() {
     let mut office = Office::new();
     let nonce = office.nonce(home());

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::call::compose::{Answer, InDialog, answer, send, send_ack};
 use crate::call::leg::Invite;
 use crate::call::{
-    A, Ask, Asked, Call, Dialling, Exchange, Far, Leg, LegState, Near, OfferIn, Phase, Purpose,
-    Source, Transfer, session,
+    A, Ask, Asked, Call, Dialling, Exchange, Far, Leg, LegState, MAX_FORWARDS, Near, OfferIn,
+    Phase, Purpose, Source, Transfer, session,
 };
 use crate::cause::Cause;
 use crate::cdr::{CdrLeg, EndedBy};
@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::hunt::Hunt;
 use crate::id::Key;
 use crate::input::Flow;
-use crate::route::{CallerSide, DialogPolicy, DiversionReason, Snapshot, Step};
+use crate::route::{CallerSide, DialogPolicy, Snapshot, Step};
 use crate::sdp::{Origin, Sdp, codec_in_common};
 use crate::sip::dialog::SessionIds;
 use crate::sip::syntax::{Message, reason_phrase};
@@ -31,8 +31,6 @@ use crate::wheel::TimerId;
 use super::admit::received_dialog;
 use super::offer::Asking;
 
-/// RFC 3261 8.1.1.6.
-const MAX_FORWARDS: u8 = 70;
 /// A dialog that is busy with another offer is asked again after this long.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -50,29 +48,15 @@ impl Call {
         let (side, origin_id) = (self.leg(by).side, core.io.rng.next_u64() >> 1);
         let origin = Origin { id: origin_id, version: 1 };
         let offer = self.offer_of(core, kept, (side, origin))?;
+        let session = SessionIds::made([core.io.rng.next_u64(), core.io.rng.next_u64()]);
         let dialling = Dialling {
-            hunt: Hunt::new(steps),
             offer: Some(offer),
-            onto: side,
-            origin_id,
-            passed: Box::from([]),
             max_forwards: MAX_FORWARDS - 1,
-            session: SessionIds::made([core.io.rng.next_u64(), core.io.rng.next_u64()]),
             side: CallerSide {
                 own: matches!(self.source, Source::Extension(_)),
                 ..CallerSide::default()
             },
-            tail: String::new(),
-            reason: DiversionReason::Unconditional,
-            best: None,
-            early: None,
-            progress: None,
-            held: Vec::new(),
-            given: None,
-            ways: Vec::new(),
-            redirected: Vec::new(),
-            resolving: Vec::new(),
-            launches: Vec::new(),
+            ..Dialling::begin(Hunt::new(steps), side, origin_id, session)
         };
         let transfer = Transfer { by, kept, refer, told: 100, dialling };
         let Phase::Talking(talking) = &mut self.phase else { return Err(Cause::Failure) };

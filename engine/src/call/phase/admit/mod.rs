@@ -13,7 +13,9 @@ use crate::call::compose::{Answer, answer, passed_headers};
 use crate::call::image::Unsaved;
 use crate::call::leg::Invite;
 use crate::call::record::{Record, new_id};
-use crate::call::{A, Ask, Call, CallHandle, Dialling, Leg, Media, Phase, Source, compose};
+use crate::call::{
+    A, Ask, Call, CallHandle, Dialling, Leg, MAX_FORWARDS, Media, Phase, Source, compose,
+};
 use crate::cause::Cause;
 use crate::cdr::{Direction, EndedBy};
 use crate::core::Core;
@@ -21,7 +23,7 @@ use crate::event::{CallStarted, Event};
 use crate::hunt::Hunt;
 use crate::input::Flow;
 use crate::media::Side;
-use crate::route::{DialogPolicy, DiversionReason, Step};
+use crate::route::{DialogPolicy, Step};
 use crate::sdp::Sdp;
 use crate::sip::dialog::{Dialog, SessionIds, Style, record_routes};
 use crate::sip::syntax::{HeaderId, Message};
@@ -33,8 +35,6 @@ use crate::usage::{Bound, NoRoom};
 pub(in crate::call::phase) use number::called_in;
 pub(in crate::call) use outgoing::{Caller, plan};
 
-/// RFC 3261 8.1.1.6: hops of a request that names none.
-const MAX_FORWARDS: u8 = 70;
 /// RFC 3261 13.3.1.1: a caller that hears nothing for a minute takes the call for dead.
 pub(in crate::call::phase) const REPEAT_RINGING: std::time::Duration =
     std::time::Duration::from_secs(60);
@@ -84,26 +84,12 @@ impl Begin<'_, '_> {
         if let Source::Extension(at) = self.source {
             leg.phone = Some(routing.snapshot.extension(at).user.clone());
         }
+        let session = SessionIds::of(self.msg, [core.io.rng.next_u64(), core.io.rng.next_u64()]);
         let dialling = Dialling {
-            hunt: Hunt::new(Arc::from([])),
-            offer: None,
             passed: passed_headers(self.msg, self.passed_names(core)),
-            onto: Side::B,
-            origin_id,
-            max_forwards: MAX_FORWARDS,
-            session: SessionIds::of(self.msg, [core.io.rng.next_u64(), core.io.rng.next_u64()]),
             side: calling.side,
             tail: self.tail(),
-            reason: DiversionReason::Unconditional,
-            best: None,
-            early: None,
-            progress: None,
-            held: Vec::new(),
-            given: None,
-            ways: Vec::new(),
-            redirected: Vec::new(),
-            resolving: Vec::new(),
-            launches: Vec::new(),
+            ..Dialling::begin(Hunt::new(Arc::from([])), Side::B, origin_id, session)
         };
         let mut call = Call {
             id: new_id(core),
