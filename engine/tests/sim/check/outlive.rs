@@ -23,7 +23,8 @@ pub(super) struct Outlive {
 
 impl Check for Outlive {
     fn engine_sent(&mut self, now: u64, _to: SocketAddr, msg: &Msg) {
-        if msg.status().is_some() {
+        // An ACK asks nothing: a refusal that comes late is acknowledged late.
+        if msg.status().is_some() || msg.method() == "ACK" {
             return;
         }
         let known = self.call_of.contains_key(msg.call_id());
