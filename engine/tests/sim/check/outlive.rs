@@ -12,6 +12,9 @@ use crate::text::Msg;
 /// A BYE may have to wait 64*T1 for an ACK, and is then resent for as long.
 const LAST_WORD: u64 = 2 * 32_000_000 + 1_000_000;
 
+/// A refusal is acknowledged as soon as its batch of datagrams has been handled.
+const AT_ONCE: u64 = 1_000_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Outlive {
     /// The last INVITE, to be matched with the event that follows at once. One that a crash has
@@ -19,12 +22,24 @@ pub(super) struct Outlive {
     fresh: Option<String>,
     call_of: BTreeMap<String, CallId>,
     ended: BTreeMap<CallId, u64>,
+    /// By Call-ID: when a callee last gave its final answer.
+    answered: BTreeMap<String, u64>,
 }
 
 impl Check for Outlive {
+    fn engine_heard(&mut self, now: u64, _from: SocketAddr, msg: &Msg) {
+        if msg.status().is_some_and(|status| status >= 200) && msg.method() == "INVITE" {
+            self.answered.insert(msg.call_id().to_owned(), now);
+        }
+    }
+
     fn engine_sent(&mut self, now: u64, _to: SocketAddr, msg: &Msg) {
-        // An ACK asks nothing: a refusal that comes late is acknowledged late.
-        if msg.status().is_some() || msg.method() == "ACK" {
+        if msg.status().is_some() {
+            return;
+        }
+        // A final answer that comes late is acknowledged late, and at no other time.
+        let answered = self.answered.get(msg.call_id());
+        if msg.method() == "ACK" && answered.is_some_and(|at| now - at <= AT_ONCE) {
             return;
         }
         let known = self.call_of.contains_key(msg.call_id());
