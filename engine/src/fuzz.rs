@@ -11,7 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::rng::Rng;
 use crate::sdp::{Origin, RelayAddress, Sdp, codec_in_common, rewrite};
 use crate::sip::syntax::{
-    Challenge, Credentials, HeaderId, MAX_DATAGRAM, Message, NameAddr, Start, Uri, Via, Writer,
+    Challenge, Credentials, HeaderId, MAX_DATAGRAM, MAX_HEADERS, Message, NameAddr, Start, Uri,
+    Via, Writer,
 };
 use crate::sip::transport::framing::{Frame, Framer, MAX_MESSAGE, Unreadable};
 
@@ -38,7 +39,7 @@ pub fn sip_datagram(data: &[u8]) {
     }
     writer.finish(None, message.body());
     // Content-Length may have been added.
-    if buf.len() > MAX_DATAGRAM {
+    if buf.len() > MAX_DATAGRAM || message.headers().count() == MAX_HEADERS {
         return;
     }
     let again = Message::parse_datagram(&buf);
