@@ -5,6 +5,7 @@ use std::time::Duration;
 use tensou_engine::route::Provisioning;
 use tensou_engine::{Cdr, OperatorCommand, UnknownPeer};
 
+use crate::check::{Sent, Tape};
 use crate::office::{
     CARRIER, CARRIER_2, DESK_PHONE, GATEWAY, NARROW, SOFT_PHONE, phone_of, provisioning,
 };
@@ -25,6 +26,8 @@ pub(crate) const fn secs(seconds: u64) -> Duration {
 /// A world in fine weather whose people do what they are told.
 pub(crate) struct Sim {
     pub(crate) world: World,
+    /// What the engine has sent.
+    tape: Tape,
     calls: u64,
 }
 
@@ -45,6 +48,18 @@ pub(crate) fn offer_of(place: &str) -> String {
     sdp(place.split(':').next().unwrap_or_default(), 30_000, 1, "sendrecv")
 }
 
+/// A request within the dialog of a session, to be changed and sent by hand.
+pub(crate) fn within(session: &Session, method: &str, cseq: u32) -> Msg {
+    Msg::request(method, &session.target)
+        .with("Via", &format!("SIP/2.0/UDP {};branch=z9hG4bK{method}{cseq}", session.place))
+        .with("Max-Forwards", "70")
+        .with("From", &session.local)
+        .with("To", &session.remote)
+        .with("Call-ID", &session.call_id)
+        .with("CSeq", &format!("{cseq} {method}"))
+        .with("Contact", &format!("<sip:phone@{}>", session.place))
+}
+
 impl Sim {
     pub(crate) fn new() -> Sim {
         Sim::with(|_| {})
@@ -61,7 +76,9 @@ impl Sim {
         for place in [GATEWAY, CARRIER, CARRIER_2, NARROW, DESK_PHONE, SOFT_PHONE] {
             world.settle(Ua::by_hand(place));
         }
-        Sim { world, calls: 0 }
+        let tape = Tape::default();
+        world.checks.push(Box::new(tape.clone()));
+        Sim { world, tape, calls: 0 }
     }
 
     /// A number that nobody else shows.
@@ -132,6 +149,17 @@ impl Sim {
         let found = inbox.iter().position(|(at, msg)| at == place && msg.start.starts_with(begins));
         let found = found.unwrap_or_else(|| panic!("no {begins} at {place}: {inbox:#?}"));
         inbox.remove(found).1
+    }
+
+    /// What went to a place and begins so, copies included, with its times.
+    pub(crate) fn sent(&self, place: &str, begins: &str) -> Vec<Sent> {
+        self.tape.of(place, begins)
+    }
+
+    /// The last of it.
+    pub(crate) fn last(&self, place: &str, begins: &str) -> Msg {
+        let last = self.sent(place, begins).pop();
+        last.unwrap_or_else(|| panic!("no {begins} went to {place}")).msg
     }
 
     /// Lets every timer run out and asks all checkers.

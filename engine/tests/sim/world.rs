@@ -85,7 +85,7 @@ pub(crate) struct World {
     pub(crate) questions: Vec<(ResolveId, Question)>,
     /// A sum over everything that the engine has said, byte for byte.
     pub(crate) story: u64,
-    checks: Vec<Box<dyn Check>>,
+    pub(crate) checks: Vec<Box<dyn Check>>,
     queue: BinaryHeap<Reverse<Due<What>>>,
     order: u64,
 }

@@ -178,7 +178,9 @@ impl Call {
         if status < 600 && self.follow(core, place, &admitted) {
             return;
         }
-        self.branch_failed(core, place.step, status, cause);
+        // RFC 3261 16.7 (6): a 503 is the peer's; the caller would think it ours, and stay away.
+        let told = if status == 503 { 500 } else { status };
+        self.branch_failed(core, place.step, told, cause);
     }
 
     fn lose_early_media(&mut self, core: &mut Core, leg: u16) {

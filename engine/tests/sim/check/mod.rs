@@ -7,7 +7,9 @@ mod media;
 mod outlive;
 mod quiet;
 mod records;
+mod requests;
 mod responses;
+mod tape;
 mod trace;
 mod views;
 
@@ -19,6 +21,8 @@ use tensou_engine::{Cdr, Counters, Event};
 
 use crate::text::Msg;
 use crate::ua::Ua;
+
+pub(crate) use tape::{Sent, Tape};
 
 /// The world when everything should be over.
 pub(crate) struct End<'a> {
@@ -57,6 +61,7 @@ pub(crate) fn all() -> Vec<Box<dyn Check>> {
         Box::new(outlive::Outlive::default()),
         Box::new(quiet::Quiet),
         Box::new(records::Records::default()),
+        Box::new(requests::Requests::default()),
         Box::new(responses::Responses::default()),
         Box::new(views::Views),
     ]

@@ -33,7 +33,7 @@ fn answered_at(from: SocketAddr, request: &Msg) -> SocketAddr {
 /// RFC 3261 18.2.1 and RFC 3581 4: only `received` and `rport` may be added to the top Via.
 fn without_source(via: &str) -> String {
     let kept = via.split(';').filter(|part| {
-        let name = part.split('=').next().unwrap_or_default().trim();
+        let name = part.split('=').next().unwrap_or_default().trim().to_lowercase();
         name != "received" && name != "rport"
     });
     kept.collect::<Vec<_>>().join(";")

@@ -3,6 +3,7 @@
 mod answers;
 mod callers;
 mod claims;
+mod crossing;
 mod dialled;
 mod dialog;
 mod fraud;
@@ -23,3 +24,4 @@ mod survival;
 mod terms;
 mod transfer;
 mod trunks;
+mod wire;

@@ -137,8 +137,7 @@ impl Call {
         let status = match status {
             // A redirection that leads nowhere, and a challenge, are not for the caller.
             300..=399 | 401 | 407 => Cause::Absent.status(),
-            // RFC 3261 16.7 (6): 503 would tell the caller to leave us alone; only our own
-            // lack of channels is one.
+            // Only our own lack of channels keeps a caller away from us.
             503 if cause != Cause::NoChannel => 500,
             status => status,
         };
