@@ -4,6 +4,7 @@ use crate::call::{Answer, Ask, Begin, CallHandle, Grant, Source, allow, answer};
 use crate::core::{ALLOW, SUPPORTED};
 use crate::engine::Engine;
 use crate::input::Flow;
+use crate::journal::keep_acknowledged;
 use crate::route::SessionTimerPolicy;
 use crate::sip::syntax::{HeaderId, Message, Method, Start};
 use crate::sip::token::Tag;
@@ -31,6 +32,7 @@ impl Engine {
         let incoming = self.core.transactions.on_request(&mut self.core.io, flow, msg, method);
         match incoming {
             Incoming::Absorbed => return,
+            Incoming::Acknowledged(server) => return keep_acknowledged(&mut self.core, server),
             Incoming::Fresh => {}
         }
         if method == Method::Cancel {

@@ -82,6 +82,9 @@ impl Engine {
                 engine.core.io.counters.journal_unreadable += 1;
             }
         }
+        for refusal in ledger.acknowledged() {
+            engine.core.transactions.was_acknowledged(&mut engine.core.io, refusal);
+        }
         // Only now: a transaction of a later call may have taken the place of one that had ended.
         for (call, servers) in over {
             engine.linger(call, servers);

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tensou_loadtest::witness::Watch;
 
 use crate::Bench;
 use crate::crash::mixed;
@@ -23,85 +24,125 @@ const LOCK: &str = "import sqlite3, sys\n\
 
 /// Another process holds SQLite's lock.
 pub(crate) fn locked(bench: &Bench) -> Result<Outcome> {
-    let (rate, held) = bench.size((50u32, 60u64), (15, 6));
+    let (rate, held) = bench.size((100u32, 60u64), (15, 6));
     let mut outcome = Outcome::new(format!(
-        "{rate} calls/s of every kind; another process locks the SQLite database for {held} s"
+        "{rate} calls/s of every kind with voice; another process locks the SQLite database for \
+         {held} s"
     ));
     let site = Site::near(&bench.dir)?;
-    let mut node = Node::prepare(&site, &bench.server, 0, &Settings::default())?;
-    node.start()?;
-    let watch = site.watch()?;
-    let length = Duration::from_secs(held + 3);
-    let crowd = Crowd::start(&site, mixed(f64::from(rate), length, bench.seed))?;
-    crowd.wait_until(Duration::from_secs(1));
-    let mut lock = lock(&bench.dir.join("node-0/tensou.db").display().to_string())?;
+    let scene = Scene::begin(bench, &site, None, (rate, held + 3))?;
+    scene.crowd.wait_until(Duration::from_secs(1));
+    let lock = Lock::take(bench)?;
     std::thread::sleep(Duration::from_secs(held));
-    outcome.figure("records waiting at the end of the lock", node.metric("tensou_cdr_waiting")?);
-    // The end of its input ends the lock.
-    drop(lock.stdin.take());
-    lock.wait()?;
-    let gathering = crowd.finish(length + GRACE)?;
-    conclude(&mut outcome, &node, &gathering, &watch.stop()?, Leniency::default())?;
-    node.terminate()?;
+    scene.note_waiting(&mut outcome)?;
+    lock.give_up()?;
+    scene.end(&mut outcome, Leniency::default())?;
+    Ok(outcome)
+}
+
+/// Another process holds SQLite's lock when the server is killed, and when it starts again.
+pub(crate) fn locked_at_start(bench: &Bench) -> Result<Outcome> {
+    let (rate, held) = bench.size((100u32, 60u64), (15, 5));
+    let mut outcome = Outcome::new(format!(
+        "{rate} calls/s of every kind with voice; another process locks the SQLite database, the \
+         server is killed and starts; the lock ends {held} s later"
+    ));
+    let site = Site::near(&bench.dir)?;
+    let mut scene = Scene::begin(bench, &site, None, (rate, held + 4))?;
+    scene.crowd.wait_until(Duration::from_secs(3));
+    let lock = Lock::take(bench)?;
+    begin_without(&mut outcome, &mut scene.node)?;
+    std::thread::sleep(Duration::from_secs(held));
+    scene.note_waiting(&mut outcome)?;
+    lock.give_up()?;
+    scene.end(&mut outcome, KILLED)?;
+    Ok(outcome)
+}
+
+/// PostgreSQL is stopped and started again.
+pub(crate) fn stopped(bench: &Bench) -> Result<Outcome> {
+    let (rate, gone) = bench.size((100u32, 60u64), (15, 6));
+    let mut outcome = Outcome::new(format!(
+        "{rate} calls/s of every kind with voice; PostgreSQL is stopped at once, and started \
+         {gone} s later"
+    ));
+    let site = Site::near(&bench.dir)?;
+    let postgres = Postgres::start(&site)?;
+    let scene = Scene::begin(bench, &site, Some(postgres.url()), (rate, gone + 5))?;
+    scene.crowd.wait_until(Duration::from_secs(2));
+    postgres.stop()?;
+    std::thread::sleep(Duration::from_secs(gone));
+    scene.note_waiting(&mut outcome)?;
+    postgres.resume()?;
+    scene.end(&mut outcome, Leniency::default())?;
     Ok(outcome)
 }
 
 /// PostgreSQL is away when the server is killed, and when it starts again.
 pub(crate) fn absent(bench: &Bench) -> Result<Outcome> {
-    let (rate, gone) = bench.size((50u32, 60u64), (15, 5));
+    let (rate, gone) = bench.size((100u32, 60u64), (15, 5));
     let mut outcome = Outcome::new(format!(
         "{rate} calls/s of every kind with voice; PostgreSQL is stopped at once, the server is \
          killed and starts without it; PostgreSQL comes back {gone} s later"
     ));
     let site = Site::near(&bench.dir)?;
     let postgres = Postgres::start(&site)?;
-    let settings = Settings { database: Some(postgres.url()), ..Settings::default() };
-    let mut node = Node::prepare(&site, &bench.server, 0, &settings)?;
-    node.start()?;
-    let watch = site.watch()?;
-    let length = Duration::from_secs(gone + 5);
-    let crowd = Crowd::start(&site, mixed(f64::from(rate), length, bench.seed))?;
-    crowd.wait_until(Duration::from_secs(3));
+    let mut scene = Scene::begin(bench, &site, Some(postgres.url()), (rate, gone + 5))?;
+    scene.crowd.wait_until(Duration::from_secs(3));
     postgres.stop()?;
-    begin_without(&mut outcome, &mut node)?;
-    if node.metric("tensou_database_up")? != 0.0 {
+    begin_without(&mut outcome, &mut scene.node)?;
+    if scene.node.metric("tensou_database_up")? != 0.0 {
         outcome.fault("the database was there: nothing was shown");
     }
     std::thread::sleep(Duration::from_secs(gone));
-    outcome.figure("records waiting before it came back", node.metric("tensou_cdr_waiting")?);
+    scene.note_waiting(&mut outcome)?;
     postgres.resume()?;
-    let gathering = crowd.finish(length + GRACE)?;
-    media_gaps(&mut outcome, &gathering.reports);
-    conclude(&mut outcome, &node, &gathering, &watch.stop()?, KILLED)?;
-    node.terminate()?;
+    scene.end(&mut outcome, KILLED)?;
     Ok(outcome)
 }
 
-/// Another process holds SQLite's lock when the server is killed, and when it starts again.
-pub(crate) fn locked_at_start(bench: &Bench) -> Result<Outcome> {
-    let (rate, held) = bench.size((50u32, 60u64), (15, 5));
-    let mut outcome = Outcome::new(format!(
-        "{rate} calls/s of every kind with voice; another process locks the SQLite database, the \
-         server is killed and starts; the lock ends {held} s later"
-    ));
-    let site = Site::near(&bench.dir)?;
-    let mut node = Node::prepare(&site, &bench.server, 0, &Settings::default())?;
-    node.start()?;
-    let watch = site.watch()?;
-    let length = Duration::from_secs(held + 4);
-    let crowd = Crowd::start(&site, mixed(f64::from(rate), length, bench.seed))?;
-    crowd.wait_until(Duration::from_secs(3));
-    let mut lock = lock(&bench.dir.join("node-0/tensou.db").display().to_string())?;
-    begin_without(&mut outcome, &mut node)?;
-    std::thread::sleep(Duration::from_secs(held));
-    outcome.figure("records waiting at the end of the lock", node.metric("tensou_cdr_waiting")?);
-    drop(lock.stdin.take());
-    lock.wait()?;
-    let gathering = crowd.finish(length + GRACE)?;
-    media_gaps(&mut outcome, &gathering.reports);
-    conclude(&mut outcome, &node, &gathering, &watch.stop()?, KILLED)?;
-    node.terminate()?;
-    Ok(outcome)
+/// A server at its database, calls of every kind, and the witness.
+struct Scene<'s> {
+    node: Node<'s>,
+    watch: Watch,
+    crowd: Crowd,
+    length: Duration,
+}
+
+impl<'s> Scene<'s> {
+    /// So many calls a second, for so many seconds.
+    fn begin(
+        bench: &Bench,
+        site: &'s Site,
+        database: Option<String>,
+        (rate, seconds): (u32, u64),
+    ) -> Result<Scene<'s>> {
+        let settings = Settings { database, ..Settings::default() };
+        let mut node = Node::prepare(site, &bench.server, 0, &settings)?;
+        node.start()?;
+        let watch = site.watch()?;
+        let length = Duration::from_secs(seconds);
+        let crowd = Crowd::start(site, mixed(f64::from(rate), length, bench.seed))?;
+        Ok(Scene { node, watch, crowd, length })
+    }
+
+    /// Records must have waited, or nothing was shown.
+    fn note_waiting(&self, outcome: &mut Outcome) -> Result<()> {
+        let waiting = self.node.metric("tensou_cdr_waiting")?;
+        outcome.figure("records waiting before the database was back", waiting);
+        if waiting == 0.0 {
+            outcome.fault("no record waited: nothing was shown");
+        }
+        Ok(())
+    }
+
+    fn end(mut self, outcome: &mut Outcome, leniency: Leniency) -> Result<()> {
+        let gathering = self.crowd.finish(self.length + GRACE)?;
+        media_gaps(outcome, &gathering.reports);
+        conclude(outcome, &self.node, &gathering, &self.watch.stop()?, leniency)?;
+        self.node.terminate()?;
+        Ok(())
+    }
 }
 
 /// Who hangs up while there is no server has talked less than was recorded: until its BYE was
@@ -120,40 +161,28 @@ fn begin_without(outcome: &mut Outcome, node: &mut Node<'_>) -> Result<()> {
     Ok(())
 }
 
-fn lock(database: &str) -> Result<Child> {
-    let mut child = Command::new("python3")
-        .args(["-c", LOCK, database])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("python3")?;
-    let mut said = [0u8; 6];
-    let out = child.stdout.as_mut().context("no output")?;
-    std::io::Read::read_exact(out, &mut said).context("locking the database")?;
-    Ok(child)
-}
+/// SQLite's lock in the hands of another process.
+struct Lock(Child);
 
-/// PostgreSQL is stopped and started again.
-pub(crate) fn stopped(bench: &Bench) -> Result<Outcome> {
-    let (rate, gone) = bench.size((50u32, 60u64), (15, 6));
-    let mut outcome = Outcome::new(format!(
-        "{rate} calls/s of every kind; PostgreSQL is stopped at once, and started {gone} s later"
-    ));
-    let site = Site::near(&bench.dir)?;
-    let postgres = Postgres::start(&site)?;
-    let settings = Settings { database: Some(postgres.url()), ..Settings::default() };
-    let mut node = Node::prepare(&site, &bench.server, 0, &settings)?;
-    node.start()?;
-    let watch = site.watch()?;
-    let length = Duration::from_secs(gone + 5);
-    let crowd = Crowd::start(&site, mixed(f64::from(rate), length, bench.seed))?;
-    crowd.wait_until(Duration::from_secs(2));
-    postgres.stop()?;
-    std::thread::sleep(Duration::from_secs(gone));
-    outcome.figure("records waiting before it came back", node.metric("tensou_cdr_waiting")?);
-    postgres.resume()?;
-    let gathering = crowd.finish(length + GRACE)?;
-    conclude(&mut outcome, &node, &gathering, &watch.stop()?, Leniency::default())?;
-    node.terminate()?;
-    Ok(outcome)
+impl Lock {
+    fn take(bench: &Bench) -> Result<Lock> {
+        let mut child = Command::new("python3")
+            .args(["-c", LOCK])
+            .arg(bench.dir.join("node-0/tensou.db"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("python3")?;
+        let mut said = [0u8; 6];
+        let out = child.stdout.as_mut().context("no output")?;
+        std::io::Read::read_exact(out, &mut said).context("locking the database")?;
+        Ok(Lock(child))
+    }
+
+    fn give_up(mut self) -> Result<()> {
+        // The end of its input ends the lock.
+        drop(self.0.stdin.take());
+        self.0.wait()?;
+        Ok(())
+    }
 }

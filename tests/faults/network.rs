@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(75);
 
 /// Nothing passes for a while.
 pub(crate) fn outage(bench: &Bench) -> Result<Outcome> {
-    let (rate, dark) = bench.size((50u32, 10u64), (10, 4));
+    let (rate, dark) = bench.size((100u32, 10u64), (10, 4));
     let what = format!("{rate} calls/s of every kind with voice; no packet passes for {dark} s");
     let dark = Duration::from_secs(dark);
     let spell = Spell { begins: Duration::from_secs(3), lasts: dark };
@@ -27,7 +27,7 @@ pub(crate) fn outage(bench: &Bench) -> Result<Outcome> {
 
 /// One packet in ten is lost, four in a row.
 pub(crate) fn loss(bench: &Bench) -> Result<Outcome> {
-    let rate = bench.size(50u32, 10);
+    let rate = bench.size(100u32, 10);
     let what = format!("{rate} calls/s of every kind with voice; 10 % loss in bursts of 4");
     let weather = Weather { loss: 0.1, burst: 4.0, ..Weather::default() };
     run(bench, what, rate, weather, Spell::throughout())
@@ -35,7 +35,7 @@ pub(crate) fn loss(bench: &Bench) -> Result<Outcome> {
 
 /// Every packet comes twice.
 pub(crate) fn copies(bench: &Bench) -> Result<Outcome> {
-    let rate = bench.size(50u32, 10);
+    let rate = bench.size(100u32, 10);
     let what = format!("{rate} calls/s of every kind with voice; every packet comes twice");
     let weather = Weather { duplicate: 1.0, ..Weather::default() };
     run(bench, what, rate, weather, Spell::throughout())
@@ -43,7 +43,7 @@ pub(crate) fn copies(bench: &Bench) -> Result<Outcome> {
 
 /// Three packets of ten are overtaken.
 pub(crate) fn reordering(bench: &Bench) -> Result<Outcome> {
-    let rate = bench.size(50u32, 10);
+    let rate = bench.size(100u32, 10);
     let what = format!(
         "{rate} calls/s of every kind with voice; 30 % of all packets are overtaken by later ones, \
          20 ms of delay with 10 ms of jitter"

@@ -23,7 +23,7 @@ const FAKETIME: [&str; 3] = [
 
 /// SIGSTOP, a while, SIGCONT.
 pub(crate) fn freeze(bench: &Bench) -> Result<Outcome> {
-    let (rate, still) = bench.size((50u32, 10u64), (10, 4));
+    let (rate, still) = bench.size((100u32, 10u64), (10, 4));
     let mut outcome = Outcome::new(format!(
         "{rate} calls/s of every kind with voice; SIGSTOP, {still} s, SIGCONT"
     ));
@@ -49,7 +49,7 @@ pub(crate) fn freeze(bench: &Bench) -> Result<Outcome> {
 
 /// The wall clock jumps an hour forth and two hours back, as by a wrong NTP server.
 pub(crate) fn clock(bench: &Bench) -> Result<Outcome> {
-    let rate = bench.size(50u32, 10);
+    let rate = bench.size(100u32, 10);
     let mut outcome = Outcome::new(format!(
         "{rate} calls/s of every kind with voice; the server's wall clock is set an hour ahead, \
          then an hour behind"

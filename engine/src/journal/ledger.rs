@@ -1,9 +1,11 @@
 //! The journal read again: the latest image of everything that had not ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::cdr::Cdr;
 use crate::id::{CallId, Key};
+use crate::sip::transaction::ServerHandle;
+use crate::sip::transaction::timers::H;
 use crate::time::{Now, Timestamp};
 
 use super::{Pen, Reader};
@@ -23,13 +25,15 @@ pub(crate) enum Kind {
     Farewell = 5,
     /// Two records of calls: a leg has gone from one to the other.
     Both = 6,
+    /// When the ACK to a refusal came.
+    Acknowledged = 7,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Call, Kind::Gone, Kind::Phones, Kind::Node, Kind::Farewell, Kind::Both]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let calls = [Kind::Call, Kind::Both, Kind::Gone, Kind::Farewell, Kind::Acknowledged];
+        let kinds = calls.into_iter().chain([Kind::Phones, Kind::Node]);
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -56,6 +60,8 @@ pub struct Ledger {
     pub(crate) phones: BTreeMap<Key, Box<[u8]>>,
     pub(crate) secret: Option<(u64, u64)>,
     farewells: Vec<(Timestamp, Box<[u8]>)>,
+    /// When, and which; the oldest first, and none that would no longer be sent by itself.
+    acknowledged: VecDeque<(Timestamp, ServerHandle)>,
     latest: Now,
 }
 
@@ -81,6 +87,11 @@ impl Ledger {
     /// BYEs that no call waits for and that were not given up yet at `now`.
     pub(crate) fn farewells(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
         self.farewells.iter().filter(move |(until, _)| *until > now).map(|(_, bytes)| &**bytes)
+    }
+
+    /// Refusals whose ACK came.
+    pub(crate) fn acknowledged(&self) -> impl Iterator<Item = ServerHandle> {
+        self.acknowledged.iter().map(|(_, refusal)| *refusal)
     }
 
     fn read(&mut self, record: &[u8]) -> Option<()> {
@@ -118,6 +129,13 @@ impl Ledger {
                 let now = self.latest.mono;
                 self.farewells.retain(|(until, _)| *until > now);
                 self.farewells.push((until, bytes.into()));
+            }
+            Kind::Acknowledged => {
+                let (at, refusal): (Timestamp, ServerHandle) = (from.get()?, from.get()?);
+                while self.acknowledged.front().is_some_and(|(then, _)| at.since(*then) > H) {
+                    self.acknowledged.pop_front();
+                }
+                self.acknowledged.push_back((at, refusal));
             }
         }
         Some(())
@@ -230,7 +248,8 @@ pub fn cdrs_of(record: &[u8]) -> Result<Vec<Cdr>, Unreadable> {
                 }
                 Some(cdrs)
             }
-            Kind::Gone | Kind::Phones | Kind::Node | Kind::Farewell => Some(Vec::new()),
+            Kind::Gone | Kind::Phones | Kind::Node => Some(Vec::new()),
+            Kind::Farewell | Kind::Acknowledged => Some(Vec::new()),
         }
     };
     read().ok_or(Unreadable { length: record.len() })

@@ -11,10 +11,12 @@
 //! of its fields and may only grow at the end: what an older image does not have is read as the
 //! default. An enum begins with the number of its variant, which is never given to another one.
 
+mod acknowledged;
 mod farewell;
 mod ledger;
 mod primitive;
 
+pub(crate) use acknowledged::keep_acknowledged;
 pub(crate) use farewell::{bring_farewell_back, keep_farewell};
 #[cfg(debug_assertions)]
 pub(crate) use ledger::parts_of;

@@ -452,7 +452,9 @@ impl World {
                 }
             }
             What::Wake { place, alarm } => {
-                self.at(&place, |ua, out| ua.wakes(&alarm, out));
+                if self.uas.contains_key(&place) {
+                    self.at(&place, |ua, out| ua.wakes(&alarm, out));
+                }
             }
             What::Media(event) => self.media(event),
             What::Reset { place } => self.resets(&place),

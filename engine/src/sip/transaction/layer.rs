@@ -125,6 +125,10 @@ impl Timers {
         }
     }
 
+    pub(super) fn get(&self, timer: Timer) -> Option<TimerId> {
+        self.0.iter().flatten().find(|(kind, _)| *kind == timer).map(|(_, id)| *id)
+    }
+
     pub(super) fn take(&mut self, timer: Timer) -> Option<TimerId> {
         let slot = self.0.iter_mut().find(|slot| slot.is_some_and(|(kind, _)| kind == timer))?;
         slot.take().map(|(_, id)| id)
@@ -134,8 +138,10 @@ impl Timers {
 /// What a request is to the transaction layer.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A retransmission or an ACK to a failure: dealt with.
+    /// A retransmission, or an ACK that says nothing new: dealt with.
     Absorbed,
+    /// The ACK to a failure that a call gave: dealt with.
+    Acknowledged(ServerHandle),
     /// Nothing known: a new request, or the ACK to a 2xx.
     Fresh,
 }

@@ -4,25 +4,56 @@ use crate::io::Io;
 use crate::time::Timestamp;
 use crate::timer::TimerKey;
 
-use super::layer::{Client, ClientHandle, ClientMachine, Server, ServerMachine, Transactions};
+use super::layer::{
+    Client, ClientHandle, ClientMachine, ServerHandle, ServerMachine, Transactions,
+};
 use super::{Timer, invite_client, invite_server, non_invite_client, timers};
 
 impl Transactions {
     /// Sends every request again that waits for an answer, and every last answer that waits for
     /// an ACK, byte for byte: nobody knows what of it had left, nor what came while nobody
     /// listened. Whoever has had it takes it for a copy (RFC 3261 17), and says again what it said
-    /// before. By a stream nothing else would bring it there.
+    /// before. By a stream nothing else would bring it there. A refusal has the time that it had:
+    /// beyond timer H its peer may have forgotten it (17.1.1.2, timer D).
     pub(crate) fn take_up(&mut self, io: &mut Io) {
         let waiting: Vec<ClientHandle> =
             self.clients.iter().filter(|(_, client)| client.waits()).map(|(at, _)| at).collect();
         for at in waiting {
             self.begin_again(io, at);
         }
-        for (_, server) in self.servers.iter().filter(|(_, server)| server.waits()) {
-            if let Some(last) = server.last.clone() {
-                io.retransmit(server.flow, last);
-            }
+        let servers: Vec<ServerHandle> = self.servers.iter().map(|(at, _)| at).collect();
+        for at in servers {
+            self.answer_again(io, at);
         }
+    }
+
+    /// An INVITE that was told to wait is told so again, and a refused one is refused again.
+    fn answer_again(&mut self, io: &mut Io, at: ServerHandle) {
+        let Some(server) = self.servers.get_mut(at) else { return };
+        let ServerMachine::Invite(state) = server.machine else { return };
+        let input = match state {
+            invite_server::State::Proceeding => invite_server::Input::Invite,
+            invite_server::State::Completed { .. } => {
+                let end = server.timers.get(Timer::H).and_then(|id| io.wheel.get(id));
+                io.disarm(server.timers.take(Timer::G));
+                match end {
+                    Some((end, _)) if end > io.now.mono && server.flow.is_reliable() => {
+                        invite_server::Input::Invite
+                    }
+                    Some((end, _)) if end > io.now.mono => invite_server::Input::G,
+                    Some(_) | None => invite_server::Input::H,
+                }
+            }
+            invite_server::State::Confirmed
+            | invite_server::State::Accepted
+            | invite_server::State::Terminated => return,
+        };
+        self.drive_invite_server(io, at, input);
+    }
+
+    /// The ACK to this refusal came in the life before.
+    pub(crate) fn was_acknowledged(&mut self, io: &mut Io, refusal: ServerHandle) {
+        self.drive_invite_server(io, refusal, invite_server::Input::Ack);
     }
 
     fn begin_again(&mut self, io: &mut Io, at: ClientHandle) {
@@ -64,18 +95,6 @@ impl Client {
                 | ClientMachine::NonInvite(
                     non_invite_client::State::Trying { .. } | non_invite_client::State::Proceeding,
                 )
-        )
-    }
-}
-
-impl Server {
-    /// An INVITE that was told to wait, or refused and not acknowledged.
-    fn waits(&self) -> bool {
-        matches!(
-            self.machine,
-            ServerMachine::Invite(
-                invite_server::State::Proceeding | invite_server::State::Completed { .. },
-            )
         )
     }
 }

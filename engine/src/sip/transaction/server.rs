@@ -27,10 +27,17 @@ impl Transactions {
             return Incoming::Fresh;
         };
         let Some(handle) = self.by_key.get(&key).copied() else { return Incoming::Fresh };
-        match (self.servers.get(handle).map(|server| server.machine), method) {
-            (Some(ServerMachine::Invite(_)), Method::Ack) => {
+        let server = self.servers.get(handle);
+        let of_call = server.is_some_and(|server| server.owner.is_some());
+        match (server.map(|server| server.machine), method) {
+            (Some(ServerMachine::Invite(state)), Method::Ack) => {
                 self.drive_invite_server(io, handle, invite_server::Input::Ack);
-                Incoming::Absorbed
+                match state {
+                    invite_server::State::Completed { .. } if of_call => {
+                        Incoming::Acknowledged(handle)
+                    }
+                    _ => Incoming::Absorbed,
+                }
             }
             (Some(ServerMachine::Invite(_)), _) => {
                 self.drive_invite_server(io, handle, invite_server::Input::Invite);
@@ -197,7 +204,12 @@ impl Transactions {
         }
     }
 
-    fn drive_invite_server(&mut self, io: &mut Io, at: ServerHandle, input: invite_server::Input) {
+    pub(super) fn drive_invite_server(
+        &mut self,
+        io: &mut Io,
+        at: ServerHandle,
+        input: invite_server::Input,
+    ) {
         let Some(server) = self.servers.get_mut(at) else { return };
         let ServerMachine::Invite(state) = server.machine else { return };
         let reliable = server.flow.is_reliable();

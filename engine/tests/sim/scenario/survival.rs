@@ -6,6 +6,7 @@ use crate::office::{CARRIER, CARRIER_2, DESK, DESK_PHONE, DIRECT, GATEWAY, NIGHT
 use crate::scenario::transfer::{desk_asks, desk_talks, refers};
 use crate::session::State;
 use crate::sim::{MOMENT, Sim, secs};
+use crate::text::Msg;
 use crate::ua::{Act, Alarm};
 
 /// More outputs than any of the calls below has.
@@ -241,6 +242,47 @@ fn a_refusal_is_acknowledged_though_a_crash_took_its_ack() {
             assert!(sim.leg("sato").is_acknowledged(), "struck at {point}, by TCP: {by_tcp}");
             sim.ends();
         }
+    }
+}
+
+/// Nobody is at the gateway any more; what comes there is left lying.
+fn deserted(sim: &mut Sim) {
+    sim.world.uas.remove(GATEWAY);
+    sim.world.inbox.clear();
+}
+
+/// How often the gateway was told 486 since.
+fn refusals(sim: &Sim) -> usize {
+    let told = |(place, msg): &&(String, Msg)| place == GATEWAY && msg.status() == Some(486);
+    sim.world.inbox.iter().filter(told).count()
+}
+
+#[test]
+fn a_refusal_that_was_acknowledged_is_not_sent_again_by_the_next_process() {
+    let mut sim = Sim::new();
+    sim.call(DIRECT).rings(&["sato"]).refused_by("sato", 486).gets(486, None).waits(secs(1));
+    deserted(&mut sim);
+    for _ in 0..20 {
+        sim.world.dies();
+        sim.world.run(secs(2));
+    }
+    assert_eq!(refusals(&sim), 0);
+    sim.ends();
+}
+
+#[test]
+fn a_refusal_that_nobody_acknowledged_is_sent_again_for_its_time_and_not_for_longer() {
+    for (away, copies) in [(2, 1), (31, 1), (33, 0)] {
+        let mut sim = Sim::new();
+        sim.call(DIRECT).rings(&["sato"]);
+        deserted(&mut sim);
+        act(&mut sim, "sato", Act::Reject(486));
+        assert_eq!(refusals(&sim), 1);
+        sim.world.now += secs(away).as_micros() as u64;
+        sim.world.dies();
+        sim.world.run(MOMENT);
+        assert_eq!(refusals(&sim), 1 + copies, "away for {away} s");
+        sim.ends();
     }
 }
 
