@@ -27,6 +27,7 @@ use bindings::Bindings;
 use digest::{Algorithm, Question};
 use failures::Failures;
 use nonce::Nonces;
+pub(crate) use same_uri::same_uri;
 
 pub(crate) use bindings::{Binding, Update};
 pub(crate) use refusal::Refusal;

@@ -6,7 +6,7 @@ use crate::sip::syntax::{Scheme, Uri};
 const DECISIVE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 /// RFC 3261 19.1.4, except that header fields after `?` are compared as text.
-pub(super) fn same_uri(a: &Uri<'_>, b: &Uri<'_>) -> bool {
+pub(crate) fn same_uri(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     if a.raw == b.raw {
         return true;
     }

@@ -13,10 +13,13 @@ use super::{IdentityPolicy, Presented, ShownName};
 /// Longest display name passed on; longer ones are cut. No telephone shows more.
 const MAX_DISPLAY: usize = 64;
 
+/// The text of a caller whose number a service of its network keeps back.
+pub(crate) const OTHER_SERVICE: &str = "Interaction with other service";
+
 /// What the caller's side said of itself, besides the number shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct CallerSide {
-    /// Display name, unescaped.
+    /// Display name, unescaped; [`OTHER_SERVICE`] of a caller without a number, if that is why.
     pub(crate) display: Option<Box<str>>,
     /// The number that the network knows, also of a caller who withheld it: it leaves towards
     /// trusted trunks only.
@@ -165,8 +168,10 @@ fn display(policy: IdentityPolicy, facts: &CallFacts<'_>, numbered: bool) -> Str
         };
     }
     // The texts by which Japanese handsets tell the classes apart.
+    let other = facts.side.display.as_deref() == Some(OTHER_SERVICE);
     let text = match (policy.from, facts.caller.class) {
         (Presented::Caller, CallerClass::Payphone) => "Coin line/payphone",
+        (Presented::Caller, CallerClass::Unavailable) if other => OTHER_SERVICE,
         (Presented::Caller, CallerClass::Unavailable) => "Unavailable",
         _ => "Anonymous",
     };

@@ -16,7 +16,7 @@ mod terms;
 mod writing;
 
 pub use dialog::{DialogPolicy, Prack, Refresher, SHORTEST_SESSION, SessionTimerPolicy};
-pub(crate) use identity::{CallFacts, CallerSide, Identity};
+pub(crate) use identity::{CallFacts, CallerSide, Identity, OTHER_SERVICE};
 pub use peer::{LargeRequests, PeerHost, PeerSpec};
 pub use policy::{IdentityOverride, IdentityPolicy, IdentityRead, Presented, ShownName};
 pub use preview::{Preview, PreviewBranch, PreviewStep, Refusal};

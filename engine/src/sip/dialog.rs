@@ -159,7 +159,7 @@ impl Dialog {
             self.remote = to.into();
         }
         self.remote_tag = msg.to().ok().and_then(|to| to.tag()).map(Box::from);
-        self.routes = record_routes(msg);
+        self.routes = routes_of(msg, HeaderId::RecordRoute);
         self.routes.reverse();
         if let Some(session) = &mut self.style.session {
             session.answered(msg);
@@ -196,9 +196,9 @@ impl Dialog {
     }
 }
 
-/// The Record-Route values of a message, in order.
-pub(crate) fn record_routes(msg: &Message<'_>) -> Vec<Box<str>> {
-    (msg.addresses(HeaderId::RecordRoute))
+/// The Record-Route values of a message, in order, or those of another such header.
+pub(crate) fn routes_of(msg: &Message<'_>, id: HeaderId) -> Vec<Box<str>> {
+    (msg.addresses(id))
         .filter_map(Result::ok)
         .take(MAX_ROUTES)
         .map(|route| {

@@ -3,6 +3,7 @@
 mod again;
 mod credentials;
 mod figures;
+mod grant;
 mod health;
 mod registration;
 mod requests;

@@ -1,9 +1,11 @@
 //! The requests that we send to trunks on our own account: REGISTER and OPTIONS.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::core::Core;
 use crate::input::Flow;
+use crate::route::RegisterSpec;
 use crate::sip::token::hex;
 use crate::sip::transaction::{ClientHandle, Owner};
 
@@ -36,11 +38,27 @@ pub(super) fn register(core: &mut Core, flow: Flow, what: &Register<'_>) -> Clie
         );
         out.extend_from_slice(head.as_bytes());
         faces.contact_of(contact, flow, out);
-        // RFC 3327 5.1, RFC 3608: a path or service route of the registrar is not followed, so
-        // neither is asked for.
         let tail = format!("Expires: {}\r\nContent-Length: 0\r\n\r\n", expires.as_secs());
         out.extend_from_slice(tail.as_bytes());
     })
+}
+
+/// The registrar's address, or one of the peers' in turn.
+pub(super) fn place_of(spec: &RegisterSpec, known: &[SocketAddr], at: usize) -> Option<SocketAddr> {
+    match spec.registrar.as_ref().and_then(|registrar| registrar.address()) {
+        Some(address) => Some(address),
+        None => known.get(at.checked_rem(known.len())?).copied(),
+    }
+}
+
+/// The URI of the Contact in a REGISTER of this user.
+pub(super) fn contact_uri(core: &mut Core, user: &str, flow: Flow) -> String {
+    let mut line = Vec::new();
+    let (_, _, faces) = core.writer();
+    faces.contact_of(user, flow, &mut line);
+    let line = String::from_utf8(line).unwrap_or_default();
+    let uri = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    uri.map(|(uri, _)| uri.to_owned()).unwrap_or_default()
 }
 
 /// Asks a peer whether it is there (RFC 3261 11).

@@ -8,20 +8,17 @@ use crate::core::Core;
 use crate::event::{Event, TrunkState};
 use crate::id::Key;
 use crate::input::Flow;
-use crate::route::{AuthSpec, HealthSpec, RegisterSpec, RelationSpec, Trunk};
+use crate::route::{AuthSpec, HealthSpec, RelationSpec, Trunk};
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::transaction::{Challenged, ClientHandle};
 use crate::timer::{TimerKey, TrunkTimer};
 use crate::wheel::TimerId;
 
 use super::credentials::Credentials;
+use super::grant::{LONGEST, granted, service_route};
 use super::health::{self, State as Health};
 use super::registration::{self, Effect, Input, State, refresh_after, wait_after};
 use super::requests::{self, Register, token};
-
-/// Longest wait that a registrar may ask of us (Retry-After), and longest registration that is
-/// believed: beyond a day something else is wrong.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// Everything that is watched. A trunk keeps its place for as long as the engine lives, so that
 /// timers and answers find it.
@@ -79,6 +76,8 @@ struct Registration {
     reason: String,
     /// Where the last REGISTER went.
     registrar: Option<Flow>,
+    /// What the registrar wants as the Route of our calls (RFC 3608).
+    service_route: Vec<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -115,6 +114,14 @@ impl Trunks {
             let bound = matches!(registration.state, State::Bound { .. });
             (ours && from && bound).then_some(&one.key)
         })
+    }
+
+    /// The Route of calls by a trunk, as its registrar wants it.
+    pub(crate) fn service_route(&self, key: &Key) -> &[Box<str>] {
+        let watched = self.watched.iter().find(|one| one.key == *key);
+        let registration = watched.and_then(|one| one.registration.as_ref());
+        let bound = registration.filter(|one| matches!(one.state, State::Bound { .. }));
+        bound.map_or(&[], |one| &one.service_route)
     }
 
     /// Whether a registrar of ours is at this address.
@@ -237,6 +244,7 @@ fn begin(core: &mut Core, slot: u32, terms: Option<Terms>) {
         expired: None,
         reason: "not yet registered".to_owned(),
         registrar: None,
+        service_route: Vec::new(),
     });
     let health = terms.as_ref().and_then(|terms| terms.relation.health);
     let known = terms.as_ref().map(|terms| terms.known.clone()).unwrap_or_default();
@@ -332,12 +340,14 @@ fn heard(core: &mut Core, slot: u32, at: u16, input: health::Input) {
 }
 
 fn registrar_said(core: &mut Core, slot: u32, status: u16, msg: &Message<'_>) {
+    let ours = contact_of(core, slot);
     let Some(registration) = core.trunks.registration(slot) else { return };
     let input = match status {
         200..=299 => {
             registration.reason = "registered".to_owned();
-            let granted = granted(msg, registration.expires);
+            let granted = granted(msg, &ours, registration.expires);
             registration.expires = registration.expires.max(granted);
+            registration.service_route = service_route(msg);
             arm_ends(core, slot, granted);
             Input::Accepted
         }
@@ -368,14 +378,13 @@ fn registrar_said(core: &mut Core, slot: u32, status: u16, msg: &Message<'_>) {
     }
 }
 
-/// How long our Contact was granted: its own parameter, the header, or what we asked for
-/// (RFC 3261 10.2.4).
-fn granted(msg: &Message<'_>, asked: Duration) -> Duration {
-    let own = msg.addresses(HeaderId::Contact).flatten().find_map(|contact| {
-        contact.params.get("expires").and_then(|text| text.parse::<u64>().ok())
-    });
-    let header = msg.leading_number(HeaderId::Expires).map(u64::from);
-    own.or(header).map_or(asked, Duration::from_secs).min(LONGEST).max(Duration::from_secs(1))
+/// The URI of the Contact that the registrar was given.
+fn contact_of(core: &mut Core, slot: u32) -> String {
+    let flow = core.trunks.registration(slot).and_then(|one| one.registrar);
+    let terms = core.trunks.terms(slot).cloned();
+    let (Some(flow), Some(terms)) = (flow, terms) else { return String::new() };
+    let Some(spec) = &terms.relation.register else { return String::new() };
+    requests::contact_uri(core, spec.contact_user(terms.relation.auth.as_ref()), flow)
 }
 
 /// Watches the end of what was granted, and sets the time of the refresh.
@@ -429,7 +438,7 @@ fn send(core: &mut Core, slot: u32, removal: bool) {
     let Some(terms) = core.trunks.terms(slot).cloned() else { return };
     let Some(spec) = &terms.relation.register else { return };
     let Some(registration) = core.trunks.registration(slot) else { return };
-    let place = place_of(spec, &terms.known, registration.at);
+    let place = requests::place_of(spec, &terms.known, registration.at);
     let (call_id, tag) = (registration.call_id.clone(), registration.tag.clone());
     registration.seq += 1;
     let (seq, asked) = (registration.seq, registration.expires);
@@ -457,14 +466,6 @@ fn send(core: &mut Core, slot: u32, removal: bool) {
         registration.registrar = Some(flow);
     }
     core.trunks.asked.insert(client, Asked { slot, about: About::Registration });
-}
-
-/// The registrar's address, or one of the peers' in turn.
-fn place_of(spec: &RegisterSpec, known: &[SocketAddr], at: usize) -> Option<SocketAddr> {
-    match spec.registrar.as_ref().and_then(|registrar| registrar.address()) {
-        Some(address) => Some(address),
-        None => known.get(at.checked_rem(known.len())?).copied(),
-    }
 }
 
 /// Tells the outside what has changed.

@@ -101,7 +101,12 @@ fn the_japanese_texts_tell_why_there_is_no_number() {
         ("Coin line/payphone", CallerClass::Payphone, "Coin line/payphone"),
         ("COIN LINE", CallerClass::Payphone, "Coin line/payphone"),
         ("Unavailable", CallerClass::Unavailable, "Unavailable"),
-        ("Interaction with other service", CallerClass::Unavailable, "Unavailable"),
+        (
+            "Interaction with other service",
+            CallerClass::Unavailable,
+            "Interaction with other service",
+        ),
+        ("INTERACTION WITH OTHER", CallerClass::Unavailable, "Interaction with other service"),
     ] {
         let mut sim = Sim::new();
         let from = format!("\"{text}\" <sip:anonymous@anonymous.invalid>;tag=x");

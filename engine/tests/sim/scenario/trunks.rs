@@ -240,6 +240,47 @@ fn a_trunk_is_registered_at_refreshed_in_time_and_left_on_shutdown() {
     sim.ends();
 }
 
+/// RFC 3261 10.2.4 and RFC 3608 6.1.
+#[test]
+fn a_registrar_that_lists_others_too_and_names_a_service_route_is_understood() {
+    let mut sim = sim(registering(600));
+    sim.world.run(MOMENT);
+    let register = sim.takes(PROVIDER, "REGISTER");
+    let contact = register.header("Contact").to_owned();
+    let others = format!("<sip:line7@192.0.2.99>;expires=5, {contact};expires=600");
+    let route = "<sip:orig@scscf.provider.example;lr>";
+    let ok = answer(&register, 200).with("Contact", &others).with("Service-Route", route);
+    sim.sends(PROVIDER, &ok);
+    sim.world.run(secs(290));
+    assert_eq!(trunk_is(&sim), Some((true, String::new())), "another's Contact has expired");
+    assert!(sim.world.inbox.is_empty(), "refreshed too early: {:?}", sim.world.inbox);
+    // It goes to the trunk's peer all the same.
+    let invite = calls(&mut sim);
+    assert_eq!(invite.header("Route"), route);
+    assert!(invite.uri().starts_with("sip:07000004444@192.0.2.44"), "{invite:?}");
+    // Within the dialog its own routes count.
+    sim.sends(PROVIDER, &ok_by(&invite, "<sip:192.0.2.44:5060;lr>"));
+    let ack = sim.takes(PROVIDER, "ACK");
+    assert_eq!(ack.header("Route"), "<sip:192.0.2.44:5060;lr>");
+    sim.command(OperatorCommand::HangUpAll);
+    let bye = sim.takes(PROVIDER, "BYE");
+    assert_eq!(bye.header("Route"), "<sip:192.0.2.44:5060;lr>");
+    sim.sends(PROVIDER, &answer(&bye, 200));
+    // A registration without one has none.
+    sim.world.run(secs(15));
+    let refresh = sim.takes(PROVIDER, "REGISTER");
+    sim.sends(PROVIDER, &answer(&refresh, 200).with("Expires", "600"));
+    let invite = calls(&mut sim);
+    assert_eq!(invite.get("Route"), None);
+    sim.sends(PROVIDER, &answer(&invite, 486));
+    sim.command(OperatorCommand::Drain);
+    by_hand(sim);
+}
+
+fn ok_by(invite: &Msg, route: &str) -> Msg {
+    ok(invite).with("Record-Route", route)
+}
+
 #[test]
 fn a_registrar_that_wants_longer_registrations_gets_them() {
     let mut sim = sim(registering(60));

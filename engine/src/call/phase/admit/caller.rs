@@ -4,7 +4,9 @@ use crate::call::Source;
 use crate::cdr::{Caller, CallerClass};
 use crate::core::Core;
 use crate::plan::{E164, parse_e164};
-use crate::route::{CallerSide, ExtensionIx, RedirectionFields, Redirections, Snapshot, Trunk};
+use crate::route::{
+    CallerSide, ExtensionIx, OTHER_SERVICE, RedirectionFields, Redirections, Snapshot, Trunk,
+};
 use crate::sip::syntax::{HeaderId, NameAddr};
 
 use super::Begin;
@@ -58,7 +60,8 @@ impl Begin<'_, '_> {
         if withheld {
             let class = class_of_display(display);
             let known = network.or_else(|| from.and_then(|from| caller_in(&from.uri, trunk)));
-            let side = CallerSide { display: None, network: known, redirections, own: false };
+            let display = is_of_another_service(display).then(|| OTHER_SERVICE.into());
+            let side = CallerSide { display, network: known, redirections, own: false };
             let caller = Caller { number: None, class };
             return Calling { caller, side, before, presented: None };
         }
@@ -158,12 +161,19 @@ fn is_anonymous(from: &NameAddr<'_>) -> bool {
         || user.eq_ignore_ascii_case("unavailable")
 }
 
+/// A service of the network stands against the number; a handset shows 表示圏外 for that and for
+/// a number that could not be passed, by different texts.
+fn is_of_another_service(display: Option<&str>) -> bool {
+    let text = display.unwrap_or_default().trim().to_ascii_lowercase();
+    text.starts_with("interaction with other")
+}
+
 /// The texts by which Japanese networks tell why there is no number.
 fn class_of_display(display: Option<&str>) -> CallerClass {
     let text = display.unwrap_or_default().trim().to_ascii_lowercase();
     if text.starts_with("coin line") {
         CallerClass::Payphone
-    } else if text.starts_with("unavailable") || text.starts_with("interaction with other") {
+    } else if text.starts_with("unavailable") || is_of_another_service(display) {
         CallerClass::Unavailable
     } else {
         CallerClass::Withheld

@@ -25,7 +25,7 @@ use crate::input::Flow;
 use crate::media::Side;
 use crate::route::{DialogPolicy, Step};
 use crate::sdp::Sdp;
-use crate::sip::dialog::{Dialog, SessionIds, Style, record_routes};
+use crate::sip::dialog::{Dialog, SessionIds, Style, routes_of};
 use crate::sip::syntax::{HeaderId, Message};
 use crate::sip::token::{Tag, hex};
 use crate::sip::transaction::ServerHandle;
@@ -172,7 +172,7 @@ pub(in crate::call::phase) fn received_dialog(
         local_seq: 0,
         remote_seq: Some(msg.cseq().ok()?.number),
         target: contact.map_or(from.uri.raw, |contact| contact.uri.raw).into(),
-        routes: record_routes(msg),
+        routes: routes_of(msg, HeaderId::RecordRoute),
         flow,
         by_flow,
         edition: 0,

@@ -31,7 +31,8 @@ pub(super) struct Route {
     pub(super) destination: Key,
     pub(super) identity: IdentityOverride,
     pub(super) uri: String,
-    /// The path that a phone registered with (RFC 3327 5.3).
+    /// The path that a phone registered with (RFC 3327 5.3), or what the registrar of a trunk
+    /// wants (RFC 3608).
     pub(super) routes: Vec<Box<str>>,
     pub(super) flow: Flow,
     /// The way to take instead if it becomes too large for a datagram.

@@ -203,12 +203,19 @@ impl Call {
         };
         let Target { address: remote, transport } = target;
         self.expect_name(core, trunk, &uri, target);
+        let routes = match hop {
+            // RFC 3608 6.1.
+            Hop::Peer(at, _) if snapshot.trunk(at).relation.register.is_some() => {
+                core.trunks.service_route(&snapshot.trunk(at).key).to_vec()
+            }
+            Hop::Peer(..) | Hop::Uri(_) => Vec::new(),
+        };
         let route = Route {
             place,
             destination: snapshot.target_key(callee),
             identity: snapshot.identity_of(callee),
             uri,
-            routes: Vec::new(),
+            routes,
             flow: Flow { listener, transport, remote, connection: 0 },
             large: self.large_way(core, trunk, target),
             hop: Some(hop),
