@@ -34,13 +34,17 @@ class Callee(threading.Thread):
         self.address, self.port = address, port
         self.byes = 0
         self.offer = ""
+        # What the packets are marked with, in the upper six bits (RFC 2474).
+        self.marks = set()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
         self.socket.bind((address, port))
         self.start()
 
     def run(self):
         while True:
-            data, peer = self.socket.recvfrom(65535)
+            data, notes, _, peer = self.socket.recvmsg(65535, 64)
+            self.marks |= {mark[0] for _, kind, mark in notes if kind == socket.IP_TOS}
             request = data.decode(errors="replace")
             if request.startswith(("ACK ", "SIP/2.0 ")):
                 continue
@@ -163,11 +167,11 @@ class Caller:
         self.ask("OPTIONS", f"sip:{ip}:{port}", f"<sip:{ip}:{port}>", 1)
         return self.status("OPTIONS")[0]
 
-    def tries(self, what):
+    def tries(self, what, dialled=DIALLED):
         """How a call of the DID is answered, with the answer."""
         self.call = f"{what}-{next(REQUESTS)}"
         ip, port = self.way.there
-        number = f"sip:{DIALLED}@{ip}:{port}"
+        number = f"sip:{dialled}@{ip}:{port}"
         self.ask("INVITE", number, f"<{number}>", 2, SDP.format(ip=self.ip))
         return self.status("INVITE")
 
