@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from wait import check
+from wait import check, ended
 
 TEMPLATE = pathlib.Path(__file__).with_name("kamailio.cfg")
 
@@ -57,10 +57,4 @@ class Kamailio:
         return [line.partition(f" {word} ")[2] for line in text.splitlines() if f" {word} " in line]
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        ended(self.process)

@@ -2,11 +2,10 @@
 
 import queue
 import re
-import subprocess
 import time
 
 import tone
-from wait import check, eventually
+from wait import check, ended, eventually
 
 
 class Phone:
@@ -68,10 +67,5 @@ class Phone:
         return samples
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        if self.process:
+            ended(self.process)

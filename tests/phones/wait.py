@@ -1,5 +1,6 @@
 """Words that every play needs: what must be true, now or soon."""
 
+import subprocess
 import time
 
 
@@ -16,3 +17,14 @@ def eventually(what, question, seconds=5):
             return answer
         check(time.monotonic() < until, f"{what}: not within {seconds} s")
         time.sleep(0.1)
+
+
+def ended(process):
+    """Asks a process to end, and ends it if it does not within five seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

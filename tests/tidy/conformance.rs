@@ -7,11 +7,12 @@ use crate::sources::{Source, all, assert_none, root};
 /// The page, from the root of the repository.
 const PAGE: &str = "docs/conformance.md";
 
-/// Lines of signalling and media, then lines of security: a number that is missing is a promise
-/// that nobody keeps.
+/// Lines of signalling and media, of trunks, and of security: a number that is missing is a
+/// promise that nobody keeps.
 fn expected() -> impl Iterator<Item = String> {
     let signalling = (1..=110).map(|number| number.to_string());
-    signalling.chain((1..=34).map(|number| format!("S{number}")))
+    let trunks = (1..=14).map(|number| format!("T{number}"));
+    signalling.chain(trunks).chain((1..=34).map(|number| format!("S{number}")))
 }
 
 /// A line of the page: number, promise, and what holds it.

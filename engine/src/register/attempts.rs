@@ -19,7 +19,7 @@ const MOST_SUSPECTS: usize = 8_192;
 
 /// Who is being watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Suspect {
+pub(super) enum Suspect {
     /// An address; of IPv6 its /64, which one host can roam freely.
     Source(IpAddr),
     /// A user name, known or not.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::time::Timestamp;
 
-use super::attempts::network;
+use super::attempts::{Suspect, network};
 
 /// A source, or an account, is told of no more often.
 const EVERY: Duration = Duration::from_secs(60);
@@ -18,12 +18,6 @@ const EVERY: Duration = Duration::from_secs(60);
 const MOST: usize = 4_096;
 /// Users of a source, or sources of an account, that are told apart.
 const MOST_OTHERS: usize = 64;
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum About {
-    Source(IpAddr),
-    Account(Box<str>),
-}
 
 #[derive(Debug)]
 struct Tally {
@@ -38,9 +32,9 @@ struct Tally {
 /// What was tried since it was told last.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    tallies: BTreeMap<About, Tally>,
+    tallies: BTreeMap<Suspect, Tally>,
     /// When each is told next, in that order.
-    due: VecDeque<(Timestamp, About)>,
+    due: VecDeque<(Timestamp, Suspect)>,
 }
 
 impl Failures {
@@ -52,15 +46,15 @@ impl Failures {
         user: &str,
     ) -> Option<Event> {
         let network = network(source.ip());
-        let known = self.tallies.contains_key(&About::Source(network));
-        self.count(now, About::Account(user.into()), (source, user));
+        let known = self.tallies.contains_key(&Suspect::Source(network));
+        self.count(now, Suspect::Account(user.into()), (source, user));
         if known {
-            self.count(now, About::Source(network), (source, user));
+            self.count(now, Suspect::Source(network), (source, user));
             return None;
         }
         let event = Tally::of(source, user).event();
         let told = Tally { tries: 0, users: BTreeSet::new(), ..Tally::of(source, user) };
-        self.watch(now, About::Source(network), told).then_some(event)
+        self.watch(now, Suspect::Source(network), told).then_some(event)
     }
 
     /// What is to be told by `now`.
@@ -70,9 +64,9 @@ impl Failures {
             let Some((_, about)) = self.due.pop_front() else { break };
             let Some(tally) = self.tallies.remove(&about) else { continue };
             let told = match about {
-                About::Source(_) => tally.tries > 0,
+                Suspect::Source(_) => tally.tries > 0,
                 // One source's tries are told as that source's.
-                About::Account(_) => tally.sources.len() > 1,
+                Suspect::Account(_) => tally.sources.len() > 1,
             };
             if told {
                 events.push(tally.event());
@@ -84,7 +78,7 @@ impl Failures {
         events
     }
 
-    fn count(&mut self, now: Timestamp, about: About, (source, user): (SocketAddr, &str)) {
+    fn count(&mut self, now: Timestamp, about: Suspect, (source, user): (SocketAddr, &str)) {
         let Some(tally) = self.tallies.get_mut(&about) else {
             self.watch(now, about, Tally::of(source, user));
             return;
@@ -100,7 +94,7 @@ impl Failures {
     }
 
     /// Begins a minute; false when there is no room.
-    fn watch(&mut self, now: Timestamp, about: About, tally: Tally) -> bool {
+    fn watch(&mut self, now: Timestamp, about: Suspect, tally: Tally) -> bool {
         if self.tallies.len() == MOST {
             return false;
         }

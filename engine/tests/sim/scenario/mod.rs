@@ -12,6 +12,7 @@ mod identity;
 mod loops;
 mod media;
 mod operator;
+mod peers;
 pub(crate) mod phones;
 mod redirect;
 mod refusal;
