@@ -62,7 +62,7 @@ impl Call {
                 self.on_answered(core, leg, &msg);
             }
         }
-        self.end_caller(core, status, q850);
+        self.end_caller(core, (status, q850), by);
         let reason = match (cause, q850) {
             // Nothing but that the caller gave up.
             (Cause::Cancelled, 16) => CancelReason::Caller,
@@ -99,12 +99,13 @@ impl Call {
         }
     }
 
-    fn end_caller(&mut self, core: &mut Core, status: u16, q850: u8) {
+    fn end_caller(&mut self, core: &mut Core, (status, q850): (u16, u8), by: EndedBy) {
         match self.leg(A).state {
             LegState::Calling => {
                 if let Invite::Received(server) = self.leg(A).invite {
                     let mut extra = reason_line(q850).into_bytes();
-                    if status == 503 {
+                    // A full trunk towards the callee is no reason to keep other calls away.
+                    if status == 503 && by == EndedBy::System {
                         extra.extend_from_slice(RETRY_AFTER);
                     }
                     let tag = self.leg(A).dialog.local_tag.clone();

@@ -103,7 +103,9 @@ fn a_full_trunk_refuses_with_503_and_cause_34() {
 fn a_full_trunk_out_is_503_with_cause_34_and_free_again_after_the_call() {
     let mut sim = Sim::new();
     let first = sim.call(THIN).rings(&["kato"]).answered_by("kato").at;
-    sim.call(THIN).gets(503, Some(34));
+    let full = sim.call(THIN).gets(503, Some(34));
+    let refusal = full.caller().facts.finally.clone().unwrap();
+    assert_eq!(refusal.get("Retry-After"), None, "other numbers can be called");
     sim.world.at(GATEWAY, |ua, out| ua.sessions[first].acts(&Act::Bye, out));
     sim.world.run(secs(1));
     sim.call(THIN).rings(&["kato"]).answered_by("kato").caller_hangs_up();
