@@ -48,7 +48,7 @@ pub(crate) fn kill(bench: &Bench) -> Result<Outcome> {
         }
     });
     let habits = Habits { talks: end, rings: end - filling };
-    let plan = Plan { calls: calls.collect(), habits, servers: 1, seed: bench.seed };
+    let plan = Plan { calls: calls.collect(), habits, servers: 1, cut: None, seed: bench.seed };
     let site = Site::near(&bench.dir)?;
     let mut node = Node::prepare(&site, &bench.server, 0, &Settings::default())?;
     node.start()?;
@@ -119,5 +119,5 @@ pub(crate) fn mixed(rate: f64, length: Duration, seed: u64) -> Plan {
             _ => Planned { at, to: Number::Busy, talks: None, cancels_after: None },
         }
     });
-    Plan { calls: calls.collect(), habits: Habits::default(), servers: 1, seed }
+    Plan { calls: calls.collect(), habits: Habits::default(), servers: 1, cut: None, seed }
 }

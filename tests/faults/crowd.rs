@@ -105,6 +105,8 @@ pub(crate) struct Plan {
     pub(crate) habits: Habits,
     /// Calls go to this many servers in turn.
     pub(crate) servers: usize,
+    /// When the network is cut, from the crowd's start.
+    pub(crate) cut: Option<Duration>,
     pub(crate) seed: u64,
 }
 
@@ -224,6 +226,7 @@ impl Party {
         let world = site.afar.within(|| {
             let mut world = World::new(plan.seed)?;
             world.forgive_voice();
+            plan.cut.into_iter().for_each(|at| world.expect_cut(begun + at));
             world.gateway(Gateway {
                 name: "member".to_owned(),
                 address: Site::sip(site.member()),

@@ -51,8 +51,7 @@ pub(crate) fn locked_at_start(bench: &Bench) -> Result<Outcome> {
     let mut scene = Scene::begin(bench, &site, None, (rate, held + 4))?;
     scene.crowd.wait_until(Duration::from_secs(3));
     let lock = Lock::take(bench)?;
-    begin_without(&mut outcome, &mut scene.node)?;
-    std::thread::sleep(Duration::from_secs(held));
+    restart_without(&mut outcome, &mut scene.node, Duration::from_secs(held))?;
     scene.note_waiting(&mut outcome)?;
     lock.give_up()?;
     scene.end(&mut outcome, KILLED)?;
@@ -90,11 +89,10 @@ pub(crate) fn absent(bench: &Bench) -> Result<Outcome> {
     let mut scene = Scene::begin(bench, &site, Some(postgres.url()), (rate, gone + 5))?;
     scene.crowd.wait_until(Duration::from_secs(3));
     postgres.stop()?;
-    begin_without(&mut outcome, &mut scene.node)?;
+    restart_without(&mut outcome, &mut scene.node, Duration::from_secs(gone))?;
     if scene.node.metric("tensou_database_up")? != 0.0 {
         outcome.fault("the database was there: nothing was shown");
     }
-    std::thread::sleep(Duration::from_secs(gone));
     scene.note_waiting(&mut outcome)?;
     postgres.resume()?;
     scene.end(&mut outcome, KILLED)?;
@@ -149,10 +147,13 @@ impl<'s> Scene<'s> {
 /// heard.
 const KILLED: Leniency = Leniency { lossy: true, refusals: false, unread: Duration::ZERO };
 
-fn begin_without(outcome: &mut Outcome, node: &mut Node<'_>) -> Result<()> {
+/// Kills and starts, and looks whether calls went on when the database has been away for a while:
+/// figures are told once a second.
+fn restart_without(outcome: &mut Outcome, node: &mut Node<'_>, away: Duration) -> Result<()> {
     node.kill()?;
     let down = node.start()?;
     outcome.figure("restart until it serves", format!("{} ms", down.as_millis()));
+    std::thread::sleep(away);
     let calls = node.metric("tensou_calls_restored_total")?;
     outcome.figure("calls that went on", calls);
     if calls == 0.0 {

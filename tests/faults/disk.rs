@@ -10,7 +10,7 @@ use nix::mount::{MsFlags, mount};
 use tensou_loadtest::agents::Outcome as Ended;
 
 use crate::Bench;
-use crate::crowd::{Crowd, Number, Plan, Planned};
+use crate::crowd::{Crowd, Habits, Number, Plan, Planned};
 use crate::evidence::{Leniency, Outcome, conclude};
 use crate::node::{Node, Settings};
 use crate::site::Site;
@@ -47,7 +47,8 @@ pub(crate) fn full(bench: &Bench) -> Result<Outcome> {
     node.start()?;
     let watch = site.watch()?;
     let calls = calls(live, rate);
-    let plan = Plan { calls, habits: Default::default(), servers: 1, seed: bench.seed };
+    let habits = Habits::default();
+    let plan = Plan { calls, habits, servers: 1, cut: None, seed: bench.seed };
     let crowd = Crowd::start(&site, plan)?;
     crowd.wait_for(0, live as usize, SQUEEZED)?;
     crowd.wait_until(SQUEEZED);

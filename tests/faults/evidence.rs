@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use tensou_loadtest::agents::{Outcome as Ended, Report};
+use tensou_loadtest::agents::{Heard, Outcome as Ended, Report};
 use tensou_loadtest::witness::{Record, Recording, Verdict, compare, e164, rebuild};
 
 use crate::crowd::Gathering;
@@ -34,12 +34,23 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Option<Verdict>,
     /// Everything that was not as it should be.
     pub(crate) faults: Vec<String>,
+    /// Why it was not carried out, where something that it needs cannot be had.
+    pub(crate) skipped: Option<String>,
 }
 
 impl Outcome {
     pub(crate) fn new(what: String) -> Outcome {
-        let (name, figures, verdict, faults) = Default::default();
-        Outcome { name, what, seconds: 0.0, figures, verdict, faults }
+        let (name, figures, verdict, faults, skipped) = Default::default();
+        Outcome { name, what, seconds: 0.0, figures, verdict, faults, skipped }
+    }
+
+    /// How it went, in a word or two.
+    pub(crate) fn held(&self) -> &'static str {
+        match (&self.skipped, self.faults.is_empty()) {
+            (Some(_), _) => "skipped",
+            (None, true) => "held",
+            (None, false) => "did not hold",
+        }
     }
 
     pub(crate) fn figure(&mut self, name: &str, value: impl ToString) {
@@ -151,6 +162,21 @@ fn phones(outcome: &mut Outcome, records: &[Record], gathering: &Gathering, leni
     let recorded = records.iter().filter(|record| record.result == "answered").count() as u64;
     if recorded != answered {
         outcome.fault(format!("callers were answered {answered} times, records say {recorded}"));
+    }
+}
+
+/// Voice that must have come whole, and from where it always came.
+pub(crate) fn voice(outcome: &mut Outcome, reports: &[Report]) {
+    let heard = |of: fn(&Heard) -> u64| -> u64 { reports.iter().map(|it| of(&it.heard)).sum() };
+    outcome.figure("voice packets heard", heard(|it| it.packets));
+    let lost = heard(|it| it.lost);
+    outcome.figure("voice packets lost", lost);
+    if lost > 0 {
+        outcome.fault(format!("{lost} packets of voice were lost"));
+    }
+    let foreign = heard(|it| it.strange);
+    if foreign > 0 {
+        outcome.fault(format!("{foreign} packets came from another port"));
     }
 }
 

@@ -7,7 +7,7 @@ use tensou_loadtest::impair::Weather;
 
 use crate::Bench;
 use crate::crash::mixed;
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Plan};
 use crate::evidence::{Leniency, Outcome, conclude};
 use crate::node::{Node, Settings};
 use crate::site::Site;
@@ -72,7 +72,8 @@ fn run(bench: &Bench, what: String, rate: u32, weather: Weather, spell: Spell) -
     let mut node = Node::prepare(&site, &bench.server, 0, &Settings::default())?;
     node.start()?;
     let watch = site.watch()?;
-    let crowd = Crowd::start(&site, mixed(f64::from(rate), length, bench.seed))?;
+    let cut = weather.cut.then_some(spell.begins);
+    let crowd = Crowd::start(&site, Plan { cut, ..mixed(f64::from(rate), length, bench.seed) })?;
     let link = site.link.as_ref().context("no link")?;
     crowd.wait_until(spell.begins);
     link.set(weather);

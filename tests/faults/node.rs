@@ -93,6 +93,19 @@ impl<'s> Node<'s> {
         self.site
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Whether a server answers.
+    pub(crate) fn serves(&self) -> bool {
+        self.get("/healthz").is_ok()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.current_dir(&self.dir).args(arguments).stdin(Stdio::null());
@@ -135,7 +148,7 @@ impl<'s> Node<'s> {
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
                 bail!("the server ended with {status} while starting:\n{}", self.log_tail());
             }
-            if self.get("/healthz").is_ok() {
+            if self.serves() {
                 return Ok(begun.elapsed());
             }
             if begun.elapsed() > STARTING {
@@ -145,8 +158,9 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// `kill -9`.
+    /// `kill -9`; its manager has read by then what it was told.
     pub(crate) fn kill(&mut self) -> Result<()> {
+        self.attend()?;
         if let Some(mut child) = self.child.take() {
             child.kill()?;
             child.wait()?;
@@ -257,7 +271,7 @@ impl<'s> Node<'s> {
         text.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
     }
 
-    fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")

@@ -32,8 +32,11 @@ impl Paper {
         );
         for outcome in outcomes {
             let Outcome { name, what, seconds, figures, faults, .. } = outcome;
-            let held = if faults.is_empty() { "held" } else { "did not hold" };
+            let held = outcome.held();
             text.push_str(&format!("\n## {name}: {held}\n\n{what} ({seconds:.0} s).\n\n"));
+            if let Some(why) = &outcome.skipped {
+                text.push_str(&format!("Skipped: {why}\n"));
+            }
             for (figure, value) in figures {
                 text.push_str(&format!("- {figure}: {value}\n"));
             }
@@ -57,8 +60,11 @@ impl Paper {
 /// Says how one experiment went.
 pub(crate) fn tell(outcome: &Outcome) {
     let Outcome { name, what, seconds, figures, faults, .. } = outcome;
-    let held = if faults.is_empty() { "held" } else { "DID NOT HOLD" };
+    let held = outcome.held();
     println!("{name}: {held} in {seconds:.1} s: {what}");
+    if let Some(why) = &outcome.skipped {
+        println!("  skipped: {why}");
+    }
     for (figure, value) in figures {
         println!("  {figure}: {value}");
     }

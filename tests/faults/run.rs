@@ -18,6 +18,7 @@ mod pause;
 mod postgres;
 mod site;
 mod strangers;
+mod systemd;
 mod upgrade;
 
 use std::path::{Path, PathBuf};
@@ -106,6 +107,9 @@ const EXPERIMENTS: &[Experiment] = &[
     ("strangers", strangers::strangers),
     ("rolling-restart", cluster::rolling_restart),
     ("upgrade", upgrade::upgrade),
+    ("waiting-datagrams", upgrade::waiting),
+    ("systemd-upgrade", systemd::upgrade),
+    ("systemd-kill", systemd::killed),
 ];
 
 fn main() -> ExitCode {
@@ -148,9 +152,10 @@ fn run(cli: &Cli) -> Result<bool> {
     if let Some(dir) = &cli.results {
         println!("written to {}", paper.write(dir, &outcomes)?.display());
     }
-    let held = outcomes.iter().filter(|outcome| outcome.faults.is_empty()).count();
-    println!("{held} of {} experiments held", outcomes.len());
-    Ok(held == outcomes.len())
+    let count = |how: &str| outcomes.iter().filter(|outcome| outcome.held() == how).count();
+    let (held, skipped) = (count("held"), count("skipped"));
+    println!("{held} of {} experiments held, {skipped} were skipped", outcomes.len());
+    Ok(held + skipped == outcomes.len())
 }
 
 /// Runs experiments, several at once, and tells of each as it ends; gives them in order.

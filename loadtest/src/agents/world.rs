@@ -55,6 +55,9 @@ enum Timer {
     Forget(u64),
 }
 
+/// The voice of who answers is heard so long after the answer at the latest.
+const FIRST_VOICE: Duration = PTIME.saturating_mul(2);
+
 /// Epoll keys at and above are legs, below are agents.
 const LEGS: u64 = 1 << 32;
 
@@ -72,6 +75,8 @@ pub struct World {
     random: StdRng,
     /// Damaged voice is a fault.
     voice_matters: bool,
+    /// When the network is cut.
+    cut_at: Option<Instant>,
     pub(super) reports: Vec<Report>,
     pub(super) faults: Vec<String>,
 }
@@ -91,6 +96,7 @@ impl World {
             counter: 0,
             random: StdRng::seed_from_u64(seed),
             voice_matters: true,
+            cut_at: None,
             reports: Vec::new(),
             faults: Vec::new(),
         })
@@ -104,6 +110,11 @@ impl World {
     /// From now on, voice that is lost, late or damaged is no fault of a call: the network is.
     pub fn forgive_voice(&mut self) {
         self.voice_matters = false;
+    }
+
+    /// The network is cut at this moment: who is connected right before hears nothing.
+    pub fn expect_cut(&mut self, at: Instant) {
+        self.cut_at = Some(at);
     }
 
     /// Legs placed that ring, and legs placed that talk.
@@ -317,6 +328,7 @@ impl World {
             quiet_before_end: voice.quiet_before(core.times.ended),
             retransmissions: core.resender.retransmissions,
             cut_short: core.cut_short,
+            cut_off: cut_off(self.cut_at, core.times.answered),
             faults: core.faults.clone(),
         };
         let judged = match &slot.leg {
@@ -329,4 +341,10 @@ impl World {
         }
         self.reports.push(report);
     }
+}
+
+/// Whether the answer came so shortly before the cut that no voice could follow it.
+fn cut_off(cut: Option<Instant>, answered: Option<Instant>) -> bool {
+    let (Some(cut), Some(answered)) = (cut, answered) else { return false };
+    (cut - FIRST_VOICE..=cut + FIRST_VOICE).contains(&answered)
 }
