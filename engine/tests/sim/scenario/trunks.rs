@@ -240,6 +240,36 @@ fn a_trunk_is_registered_at_refreshed_in_time_and_left_on_shutdown() {
     sim.ends();
 }
 
+/// The NGN knows a line by where it is plugged in: no account, no password.
+#[test]
+fn a_line_without_an_account_registers_by_its_number_and_answers_no_challenge() {
+    for challenged in [false, true] {
+        let mut relation = registering(3600);
+        relation.auth = None;
+        relation.register.as_mut().unwrap().user = Some("0312345678".to_owned());
+        let mut sim = sim(relation);
+        sim.world.run(MOMENT);
+        let register = sim.takes(PROVIDER, "REGISTER");
+        assert_eq!(register.uri(), "sip:provider.example");
+        for name in ["From", "To"] {
+            let value = register.header(name);
+            assert!(value.starts_with("<sip:0312345678@provider.example>"), "{value}");
+        }
+        assert_eq!((register.header("Expires"), register.get("Authorization")), ("3600", None));
+        if challenged {
+            sim.sends(PROVIDER, &answer(&register, 401).with("WWW-Authenticate", MD5));
+            assert!(sim.world.inbox.is_empty(), "{:?}", sim.world.inbox);
+            assert_eq!(trunk_is(&sim), Some((false, "the registrar answers 401".to_owned())));
+        } else {
+            sim.sends(PROVIDER, &answer(&register, 200));
+            assert_eq!(trunk_is(&sim), Some((true, String::new())));
+        }
+        sim.command(OperatorCommand::Drain);
+        sim.world.run(secs(60));
+        sim.ends();
+    }
+}
+
 /// RFC 3261 10.2.4 and RFC 3608 6.1.
 #[test]
 fn a_registrar_that_lists_others_too_and_names_a_service_route_is_understood() {
