@@ -1,7 +1,8 @@
 //! Instructions per forwarded call. Build with `--release`, then
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*Engine::handle' target/release/examples/call_cost
+//! valgrind --tool=callgrind --toggle-collect='*Engine::handle' \
+//!     --toggle-collect='*Engine::poll_output' target/release/examples/call_cost
 //! ```
 //!
 //! and divide what it counts by the calls it names. With `journal` as its argument the calls are

@@ -9,7 +9,7 @@ use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::id::{CallId, Key};
 use crate::input::{Flow, Output};
-use crate::journal::{Kind, Ledger, Pen, Reader, begin_call, bring_farewell_back};
+use crate::journal::{Kind, Ledger, Pen, begin_call, bring_farewell_back, finished};
 use crate::register::Binding;
 use crate::route::Snapshot;
 use crate::sip::syntax::{HeaderId, Message, Method};
@@ -77,8 +77,8 @@ impl Engine {
                 }
             }
         }
-        for bytes in ledger.farewells(now.mono) {
-            if !bring_farewell_back(&mut engine.core, bytes) {
+        for bye in ledger.farewells(now.mono) {
+            if !bring_farewell_back(&mut engine.core, bye) {
                 engine.core.io.counters.journal_unreadable += 1;
             }
         }
@@ -158,14 +158,14 @@ impl Engine {
         let end = record.end.unwrap_or_else(|| record.end_at(alive, note));
         let cdr = Box::new(record.cdr(id, end));
         let mut pen = Pen::plain();
-        begin_call(&mut pen, id, self.core.io.now, Some(&cdr));
+        begin_call(&mut pen, id, self.core.io.now, &finished(&cdr));
         self.journal(pen);
         self.core.io.outbox.push_back(Output::Cdr(cdr));
     }
 
     fn bring_phones_back(&mut self, ledger: &Ledger) {
-        for (user, bytes) in &ledger.phones {
-            let bindings: Option<Vec<Binding>> = Reader::of(bytes, None).get();
+        for (user, phones) in &ledger.phones {
+            let bindings: Option<Vec<Binding>> = phones.reader(None).get();
             match bindings {
                 Some(bindings) => {
                     for binding in &bindings {
@@ -217,7 +217,7 @@ impl Engine {
 
     fn gone(&mut self, call: CallId) {
         let mut pen = Pen::plain();
-        pen.byte(Kind::Gone as u8);
+        Kind::Gone.begin(&mut pen);
         pen.put(&call);
         self.journal(pen);
     }
@@ -231,7 +231,7 @@ impl Engine {
     /// What all calls share, and that the node is alive.
     pub(crate) fn journal_node(&mut self) {
         let mut pen = Pen::plain();
-        pen.byte(Kind::Node as u8);
+        Kind::Node.begin(&mut pen);
         pen.put(&self.core.io.now);
         pen.put(&self.core.transactions.secret());
         self.journal(pen);
@@ -240,7 +240,7 @@ impl Engine {
     /// The phones of a user have changed.
     pub(crate) fn journal_phones(&mut self, user: &Key) {
         let mut pen = Pen::plain();
-        pen.byte(Kind::Phones as u8);
+        Kind::Phones.begin(&mut pen);
         pen.put(user);
         let bindings = self.core.registrar.contacts(user.as_str()).to_vec();
         pen.framed(|pen| {

@@ -31,8 +31,11 @@ impl Routing {
 
 impl Image for Channel {
     fn write(&self, pen: &mut Pen<'_>) {
-        let trunk = pen.core.map(|core| core.usage.trunk_of(self).clone());
-        pen.put(&trunk);
+        let trunk = pen.core.map(|core| core.usage.trunk_of(self));
+        pen.byte(u8::from(trunk.is_some()));
+        if let Some(trunk) = trunk {
+            pen.put(trunk);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

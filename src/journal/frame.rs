@@ -2,8 +2,8 @@
 
 /// The first bytes of every segment.
 pub(super) const MAGIC: &[u8; 8] = b"tensouJ\n";
-/// The format that is written; every one up to it is read.
-pub(super) const VERSION: u32 = 1;
+/// The format that is written; every one up to it is read. The second has calls in more parts.
+pub(super) const VERSION: u32 = 2;
 /// Magic and version.
 pub(super) const PREFIX: usize = MAGIC.len() + 4;
 /// Length and checksum.
@@ -155,6 +155,9 @@ mod tests {
         assert_eq!(open(&bytes), Opening::Good(head, bytes.len()));
         assert_eq!(open(&bytes[..bytes.len() - 1]), Opening::Bad);
         assert_eq!(open(b"something else"), Opening::Bad);
+        let mut older = bytes.clone();
+        older[8] = 1;
+        assert!(matches!(open(&older), Opening::Good(..)), "journals of a former release go on");
         let mut newer = bytes;
         newer[8] = 99;
         assert_eq!(open(&newer), Opening::Unknown(99));

@@ -17,11 +17,11 @@ use tensou_engine::{
     Transport, UnknownPeer, WallTime,
 };
 
-const GATEWAY: &str = "192.0.2.1:5060";
-const CARRIER: &str = "192.0.2.2:5060";
+pub(crate) const GATEWAY: &str = "192.0.2.1:5060";
+pub(crate) const CARRIER: &str = "192.0.2.2:5060";
 /// Between two calls: 100 calls a second, so that 3,200 linger in the transaction layer.
 const PAUSE: u64 = 10_000;
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
                    m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n\
                    a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
                    a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
@@ -67,6 +67,33 @@ pub(crate) fn snapshot(dids: usize) -> Snapshot {
     Snapshot::compile(1, &office).unwrap()
 }
 
+/// A node whose calls are in a journal or not.
+pub(crate) fn config(journal: bool) -> EngineConfig {
+    EngineConfig {
+        node: "bench".to_owned(),
+        shard: 0,
+        seed: 1,
+        listeners: vec![Listener {
+            transport: Transport::Udp,
+            address: "192.0.2.10:5060".parse().unwrap(),
+            advertise_host: "192.0.2.10".to_owned(),
+            advertise_port: 5060,
+        }],
+        not_sip: Vec::new(),
+        domain: "pbx.example".to_owned(),
+        media: MediaConfig {
+            address: "192.0.2.10".parse().unwrap(),
+            first_port: 20_000,
+            last_port: 39_999,
+        },
+        unknown_peer: UnknownPeer::Drop,
+        digest: tensou_engine::DigestOffer::Both,
+        contacts: tensou_engine::ContactLimit::default(),
+        limits: tensou_engine::Limits::default(),
+        journal,
+    }
+}
+
 /// The engine and both ends of the line.
 pub(crate) struct Line {
     engine: Engine,
@@ -83,7 +110,8 @@ fn header<'a>(text: &'a str, name: &str) -> &'a str {
     text[start..].split("\r\n").next().unwrap()
 }
 
-fn answer(request: &str, status: &str, body: &str) -> String {
+/// An answer of the callee to a request that it was sent.
+pub(crate) fn answer(request: &str, status: &str, body: &str) -> String {
     let [via, from, to, call_id, cseq] =
         ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| header(request, name));
     let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
@@ -99,30 +127,7 @@ fn answer(request: &str, status: &str, body: &str) -> String {
 impl Line {
     /// A line into a node with one DID, whose calls are in a journal or not.
     pub(crate) fn new(journal: bool) -> Line {
-        let config = EngineConfig {
-            node: "bench".to_owned(),
-            shard: 0,
-            seed: 1,
-            listeners: vec![Listener {
-                transport: Transport::Udp,
-                address: "192.0.2.10:5060".parse().unwrap(),
-                advertise_host: "192.0.2.10".to_owned(),
-                advertise_port: 5060,
-            }],
-            not_sip: Vec::new(),
-            domain: "pbx.example".to_owned(),
-            media: MediaConfig {
-                address: "192.0.2.10".parse().unwrap(),
-                first_port: 20_000,
-                last_port: 39_999,
-            },
-            unknown_peer: UnknownPeer::Drop,
-            digest: tensou_engine::DigestOffer::Both,
-            contacts: tensou_engine::ContactLimit::default(),
-            limits: tensou_engine::Limits::default(),
-            journal,
-        };
-        let engine = Engine::new(config, Arc::new(snapshot(1)));
+        let engine = Engine::new(config(journal), Arc::new(snapshot(1)));
         Line { engine, micros: 0, calls: 0, sent: Vec::new(), records: 0, journalled: 0 }
     }
 

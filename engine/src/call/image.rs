@@ -1,224 +1,145 @@
 //! A call in the journal.
 //!
-//! Its image has a part for the call itself and two for each leg: the leg, and what is large and
-//! never changes of the INVITE that made it. Whatever touches a leg has the call written again
-//! before a message of that step leaves; what has not been touched since is left out.
+//! Its image has four parts for the call itself and seven for each leg; each is written again
+//! only when it has changed. Whatever touches a leg has what changed of the call written before a
+//! message of that step leaves.
 
 #[cfg(debug_assertions)]
 mod essence;
+mod former;
+mod leg;
+mod values;
+
+use crate::cdr::{Caller, Direction};
+use crate::core::Core;
+use crate::id::{CallId, Key};
+use crate::journal::{Marked, Parts, Pen, Reader, begin_call, image, sparse};
+use crate::plan::E164;
+use crate::sip::transaction::ServerHandle;
+use crate::time::WallTime;
+use crate::usage::DidCall;
+
+use super::leg::Invite;
+use super::media::Media;
+use super::record::Record;
+use super::{Call, CallHandle, Exchange, Source};
 
 #[cfg(debug_assertions)]
 pub(crate) use essence::RECORD;
+use leg::Saved;
 
-use crate::core::Core;
-use crate::id::Key;
-use crate::journal::{Image, Parts, Pen, Reader, begin_call, image};
-use crate::route::{CallerSide, DiversionReason, Redirection, TrunkIx};
-use crate::sip::transaction::{
-    ServerHandle, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
-    put_server,
-};
-use crate::usage::DidCall;
+/// The part of what a call is from its beginning.
+const FACTS: u64 = 0;
+/// The part of how far its record is.
+const PROGRESS: u64 = 1;
+/// The part of what it is doing.
+const PHASE: u64 = 2;
+/// The part of everything else but its legs.
+const REST: u64 = 3;
 
-use super::leg::{Abilities, Invite, PendingOk, Place, SessionTimer};
-use super::media::Media;
-use super::record::{Answered, End, Record};
-use super::reliable::{Early, Progress, Reliable, Unacknowledged};
-use super::session::Terms;
-use super::{
-    Asked, Call, CallHandle, Dialling, Exchange, Far, Leg, LegState, MAX_LEGS, Near, OfferIn,
-    Phase, Purpose, Source, Talking, Transfer,
-};
-
-/// The part of the call itself.
-const CALL: u64 = 0;
-
-/// The part of a leg.
-fn leg_part(leg: usize) -> u64 {
-    1 + 3 * leg as u64
+/// The parts of a leg. A number is never given to another one.
+#[derive(Clone, Copy)]
+enum Part {
+    /// What never changes of it.
+    Nature = 0,
+    /// How it stands.
+    State = 1,
+    /// The transaction of its INVITE, but for what is large.
+    Transaction = 2,
+    /// What is large of that and never changes.
+    Large = 3,
+    /// Its dialog. The CSeq numbers are those of its state.
+    Dialog = 4,
+    /// Its peer's description that both sides agreed to.
+    Described = 5,
+    /// Ours to its peer.
+    Told = 6,
 }
 
-/// The part of what is large in it.
-fn large_part(leg: usize) -> u64 {
-    2 + 3 * leg as u64
+impl Part {
+    /// Its number among the parts of a call.
+    fn of(self, leg: usize) -> u64 {
+        8 * (1 + leg as u64) + self as u64
+    }
 }
 
-/// The part of its peer's description that both sides agreed to: large too, and seldom changed.
-/// Older journals have ours in it as well.
-fn described_part(leg: usize) -> u64 {
-    3 + 3 * leg as u64
-}
-
-/// Beyond the parts of [`MAX_LEGS`] legs.
-const FURTHER: u64 = 1 << 14;
-
-/// The part of its dialog, but for the CSeq numbers.
-fn dialog_part(leg: usize) -> u64 {
-    FURTHER + 2 * leg as u64
-}
-
-/// The part of our description to its peer.
-fn told_part(leg: usize) -> u64 {
-    FURTHER + 1 + 2 * leg as u64
-}
-
-const _: () = assert!(3 + 3 * (MAX_LEGS as u64) < FURTHER, "parts have numbers of their own");
-
-/// What of a call has changed since its last image.
+/// What of a call has changed since its last image, beside what is [`Marked`].
 #[derive(Debug)]
 pub(super) struct Unsaved {
     /// Anything at all.
     pub(super) any: bool,
-    /// The part of each leg.
-    pub(super) legs: Vec<bool>,
-    /// Legs whose large part has been written.
-    large: usize,
-    /// The edition of each leg's dialog that has been written.
-    dialogs: Vec<u32>,
-    /// Legs whose peers agreed to another description; none: all of them.
-    described: Option<Vec<u16>>,
-    /// Legs whose peers were told another one.
-    told: Option<Vec<u16>>,
+    /// What is saved of each leg; none of a call that was never written.
+    legs: Vec<Saved>,
 }
 
 impl Unsaved {
     /// Of a call that was never written.
     pub(super) fn everything() -> Unsaved {
-        let (legs, dialogs) = (Vec::new(), Vec::new());
-        Unsaved { any: true, legs, large: 0, dialogs, described: None, told: None }
+        Unsaved { any: true, legs: Vec::new() }
+    }
+
+    fn of_leg(&mut self, at: u16, change: impl FnOnce(&mut Saved)) {
+        self.any = true;
+        if let Some(leg) = self.legs.get_mut(usize::from(at)) {
+            change(leg);
+        }
     }
 
     /// What a leg agreed to has changed: what its peer described, what it was told.
     pub(super) fn agreed(&mut self, at: u16, (described, told): (bool, bool)) {
-        if described {
-            self.described.iter_mut().for_each(|legs| legs.push(at));
-        }
-        if told {
-            self.told.iter_mut().for_each(|legs| legs.push(at));
-        }
+        self.of_leg(at, |leg| {
+            leg.described &= !described;
+            leg.told &= !told;
+        });
     }
 
-    /// What is large in a leg has changed: its INVITE went once more.
+    /// The INVITE of a leg went once more, or another leg stands in its place.
     pub(super) fn renew(&mut self, at: u16) {
-        self.large = self.large.min(usize::from(at));
+        self.of_leg(at, |leg| (leg.invite, leg.state) = (false, false));
     }
 
     pub(super) fn leg(&mut self, at: u16) {
-        self.any = true;
-        let at = usize::from(at);
-        if self.legs.len() <= at {
-            self.legs.resize(at + 1, true);
-        }
-        self.legs[at] = true;
+        self.of_leg(at, |leg| leg.state = false);
     }
 }
 
-image!(enum LegState { 0 = Calling, 1 = Cancelling, 2 = Up, 3 = Leaving, 4 = Gone });
-image!(enum Invite { 0 = Received(server), 1 = Sent(client) });
-image!(struct Place { step, branch, attempt });
-image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to });
-image!(struct Leg {
-    dialog, state, invite, channel, pending_ok, owed_ack, last_ack, origin_id, origin_version, nat,
-    sends, timer, bye_owed, place, ringing, record, strays, side, policy, can, invite_seq, wish,
-    session, early, heard, reliable, phone, left_at, replaces,
-} later { trunk, bye_until, prack_due } not {
-    sent_by = None, hop = None, served = Vec::new(), asked = Vec::new(), probe = None, invite_sent = None, bye = None,
-    described = Box::from([]), told = None,
-});
-image!(struct Abilities { update });
-image!(struct SessionTimer { terms, timer, over });
-image!(struct Terms { expires, ours });
-image!(struct Progress { status, sdp, extra });
-image!(struct Reliable { rseq, waiting, queue, answered });
-image!(struct Unacknowledged { rseq, bytes, sdp, interval, resend, over });
-image!(struct Early { tag, dialog, rseq, answer, agreed });
-image!(struct Answered { at, mono, leg });
-image!(struct End { at, duration, result, sip_status, q850_cause, ended_by });
-image!(struct Record {
-    direction, did, customer, caller, trunk_in, started_at, ringing_at, answered, end, media,
-    written,
-} not { unheard = None });
-image!(enum DiversionReason {
-    0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable, 4 = Unknown, 5 = Deflection,
-    6 = TimeOfDay, 7 = DoNotDisturb, 8 = FollowMe, 9 = OutOfService, 10 = Away,
-});
-image!(struct Redirection { number, reason, counter, private } later { status });
-image!(struct CallerSide { display, network, redirections, own });
-image!(struct Dialling {
-    hunt, offer, onto, origin_id, passed, max_forwards, session, side, tail, reason, best, early,
-    progress, held, given, resolving,
-} later { launches, redirected } not { ways = Vec::new() });
-image!(enum OfferIn { 0 = Request, 1 = Answer });
-image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
-image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });
-image!(struct Asked { leg, server, seq, near, session });
-image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se), 2 = Rejoin(then) });
-image!(struct Exchange { purpose, to, client, far, far_seq, offer, told });
-image!(struct Transfer { by, kept, refer, told, dialling });
-image!(struct Talking { pair, transfer } later { rejoins });
-image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
-
-/// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.
-impl Image for TrunkIx {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Some(snapshot) = pen.snapshot else { return };
-        pen.put(&snapshot.trunk(*self).key);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let key: Key = from.get()?;
-        from.core.as_ref()?.routing.snapshot.trunk_of_key(&key)
-    }
+/// What of a call's record stands from its beginning.
+struct Facts {
+    direction: Direction,
+    did: Option<E164>,
+    customer: Option<Key>,
+    caller: Caller,
+    trunk_in: Option<Key>,
+    started_at: WallTime,
 }
 
-/// Whom the call came from, by key. Reading fails when the trunk or the phone has been taken
-/// away meanwhile.
-impl Image for Source {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Some(snapshot) = pen.snapshot else { return };
-        let (kind, key) = match self {
-            Source::Trunk(at) => (0, &snapshot.trunk(*at).key),
-            Source::Extension(at) => (1, &snapshot.extension(*at).user),
-        };
-        pen.byte(kind);
-        pen.put(key);
-    }
-
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (kind, key): (_, Key) = (from.byte()?, from.get()?);
-        let snapshot = &from.core.as_ref()?.routing.snapshot;
-        match kind {
-            0 => snapshot.trunk_of_key(&key).map(Source::Trunk),
-            1 => snapshot.extension_of_user(key.as_str()).map(Source::Extension),
-            _ => None,
-        }
-    }
+/// Which call it is, and whose. It stands behind the facts, which can be had without it.
+struct Named {
+    handle: CallHandle,
+    source: Source,
 }
 
-/// Reading takes the same ports again.
-impl Image for Media {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Media { session, a, b, watched: _, remotes } = self;
-        pen.put(session);
-        pen.put(a);
-        pen.put(b);
-        pen.put(&remotes[0]);
-        pen.put(&remotes[1]);
+image!(struct Named { handle, source });
+image!(struct Facts { direction, did, customer, caller, trunk_in, started_at });
+sparse!(Record as put_progress, get_progress {
+    0 = ringing_at, 1 = answered, 2 = end, 3 = media, 4 = written,
+} not { direction, did, customer, caller, trunk_in, started_at, unheard });
+
+impl Facts {
+    fn of(record: &Record) -> Facts {
+        Facts {
+            direction: record.direction,
+            did: record.did,
+            customer: record.customer.clone(),
+            caller: record.caller,
+            trunk_in: record.trunk_in.clone(),
+            started_at: record.started_at,
+        }
     }
 
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (session, a, b) = (from.get()?, from.get()?, from.get()?);
-        let remotes = [from.get()?, from.get()?];
-        let core = from.core.as_mut()?;
-        core.keep_session(session);
-        if !core.ports.reserve(a) {
-            from.lost = true;
-        } else if !core.ports.reserve(b) {
-            let now = core.io.now.mono;
-            core.ports.give_back(a, now);
-            from.lost = true;
-        }
-        Some(Media { session, a, b, watched: false, remotes })
+    fn record(self) -> Record {
+        let Facts { direction, did, customer, trunk_in, .. } = self;
+        Record { direction, did, customer, trunk_in, ..Record::begin(self.started_at, self.caller) }
     }
 }
 
@@ -231,45 +152,32 @@ impl Call {
         }
         let cdr = self.finished.take();
         let mut pen = Pen::of(core, &self.routing.snapshot, std::mem::take(page));
-        begin_call(&mut pen, self.id, core.io.now, cdr.as_deref());
-        pen.number(CALL);
-        pen.framed(|pen| self.put_call(pen));
-        let known = self.unsaved.dialogs.len();
-        for (at, leg) in self.legs.iter().enumerate() {
-            if self.unsaved.legs.get(at).copied().unwrap_or(true) {
-                if self.unsaved.dialogs.get(at) != Some(&leg.dialog.edition) {
-                    pen.number(dialog_part(at));
-                    pen.framed(|pen| pen.put(&leg.dialog));
-                }
-                pen.number(leg_part(at));
-                pen.framed(|pen| put_leg(leg, pen));
-            }
-            if at >= self.unsaved.large && leg.state != LegState::Gone {
-                pen.number(large_part(at));
-                pen.framed(|pen| match leg.invite {
-                    Invite::Received(server) => put_large_of_server(server, pen),
-                    Invite::Sent(client) => put_large_of_client(client, pen),
-                });
-            }
-            let new = |legs: &Option<Vec<u16>>| {
-                at >= known || legs.as_ref().is_none_or(|legs| legs.contains(&(at as u16)))
-            };
-            if new(&self.unsaved.described) {
-                pen.number(described_part(at));
-                pen.framed(|pen| pen.put(&leg.described));
-            }
-            if new(&self.unsaved.told) {
-                pen.number(told_part(at));
-                pen.framed(|pen| pen.put(&leg.told));
-            }
+        begin_call(&mut pen, self.id, core.io.now, cdr.as_deref().unwrap_or_default());
+        let new = self.unsaved.legs.is_empty();
+        if new {
+            pen.part(FACTS, |pen| self.put_facts(pen));
         }
-        self.unsaved.dialogs.clear();
-        self.unsaved.dialogs.extend(self.legs.iter().map(|leg| leg.dialog.edition));
-        self.unsaved.legs.clear();
-        self.unsaved.legs.resize(self.legs.len(), false);
-        self.unsaved.large = self.legs.len();
-        self.unsaved.described = Some(Vec::new());
-        self.unsaved.told = Some(Vec::new());
+        if new || Marked::changed(&self.record) {
+            pen.part(PROGRESS, |pen| self.record.put_progress(pen));
+        }
+        if new || Marked::changed(&self.phase) {
+            pen.part(PHASE, |pen| pen.put(&*self.phase));
+        }
+        let rest = Marked::changed(&self.media)
+            || Marked::changed(&self.did_call)
+            || Marked::changed(&self.exchanges);
+        if rest || self.unsaved.legs.len() != self.legs.len() {
+            pen.part(REST, |pen| self.put_rest(pen));
+        }
+        self.unsaved.legs.resize_with(self.legs.len(), Saved::default);
+        for (at, (leg, saved)) in self.legs.iter().zip(&mut self.unsaved.legs).enumerate() {
+            leg::save(leg, at, saved, &mut pen);
+        }
+        Marked::saved(&mut self.record);
+        Marked::saved(&mut self.phase);
+        Marked::saved(&mut self.media);
+        Marked::saved(&mut self.did_call);
+        Marked::saved(&mut self.exchanges);
         *page = pen.out;
         Some(page.as_slice().into())
     }
@@ -289,14 +197,19 @@ impl Call {
         self.unsaved = Unsaved::everything();
     }
 
-    fn put_call(&self, pen: &mut Pen<'_>) {
+    fn put_facts(&self, pen: &mut Pen<'_>) {
+        pen.put(&Facts::of(&self.record));
+        pen.put(&Named { handle: self.handle, source: self.source });
+    }
+
+    fn put_rest(&self, pen: &mut Pen<'_>) {
         let Call {
             id: _,
-            handle,
+            handle: _,
             routing: _,
-            source,
+            source: _,
             legs,
-            phase,
+            phase: _,
             media,
             did_call,
             exchanges,
@@ -304,11 +217,6 @@ impl Call {
             unsaved: _,
             finished: _,
         } = self;
-        // First of all, so that the record can be had when all else cannot.
-        pen.put(record);
-        pen.put(handle);
-        pen.put(source);
-        pen.put(phase);
         pen.number(legs.len() as u64);
         // Given back at the end.
         let held = media.as_ref().filter(|_| record.end.is_none());
@@ -316,50 +224,53 @@ impl Call {
         if let Some(media) = held {
             pen.put(media);
         }
-        pen.put(did_call);
-        pen.put(exchanges);
+        pen.put(&**did_call);
+        pen.put(&**exchanges);
     }
 
     /// Reads a call, and takes everything again that it had.
-    pub(crate) fn revive(core: &mut Core, id: crate::id::CallId, parts: &Parts) -> Revived {
-        let Some(bytes) = parts.by_number.get(&CALL) else { return Revived::Unreadable };
+    pub(crate) fn revive(core: &mut Core, id: CallId, parts: &Parts) -> Revived {
+        let part = |number| parts.by_number.get(&number).map_or(&[][..], |bytes| bytes);
+        if part(FACTS).is_empty() {
+            return former::revive(core, id, parts);
+        }
         let routing = core.routing.clone();
-        let mut from = Reader::of(bytes, Some(core));
-        let Some(record) = from.get::<Box<Record>>() else { return Revived::Unreadable };
-        let Some(rest) = CallRest::read(&mut from) else { return Revived::Record(record) };
-        let mut lost = from.lost;
+        let mut facts = Reader::of(part(FACTS), Some(core));
+        let Some(mut record) = facts.get().map(|facts: Facts| Box::new(facts.record())) else {
+            return Revived::Unreadable;
+        };
+        let Some(()) = record.get_progress(&mut Reader::of(part(PROGRESS), None)) else {
+            return Revived::Unreadable;
+        };
+        let Some(Named { handle, source }) = facts.get() else { return Revived::Record(record) };
+        let Some(phase) = Reader::of(part(PHASE), Some(core)).get() else {
+            return Revived::Record(record);
+        };
+        let Some(rest) = CallRest::read(&mut Reader::of(part(REST), Some(core))) else {
+            return Revived::Record(record);
+        };
+        let mut lost = rest.lost;
         let mut legs = Vec::new();
         for at in 0..rest.legs {
-            let part = |number| parts.by_number.get(&number).map_or(&[][..], |bytes| bytes);
-            let mut from = Reader::of(part(leg_part(at)), Some(core));
-            from.large = part(large_part(at));
-            from.dialog = part(dialog_part(at));
-            let Some(mut leg) = get_leg(&mut from) else {
-                lost = true;
-                continue;
-            };
-            let mut from = Reader::of(part(described_part(at)), None);
-            leg.described = from.get().unwrap_or_default();
-            leg.told = from.get().unwrap_or_default();
-            if let Some(told) = Reader::of(part(told_part(at)), None).get() {
-                leg.told = told;
+            match leg::read(core, parts, at) {
+                Some(leg) => legs.push(leg),
+                None => lost = true,
             }
-            legs.push(leg);
         }
         if legs.len() != rest.legs {
             return Revived::Record(record);
         }
         let call = Call {
             id,
-            handle: rest.handle,
+            handle,
             routing,
-            source: rest.source,
+            source,
             legs,
-            phase: rest.phase,
-            media: rest.media,
-            did_call: rest.did_call,
-            exchanges: rest.exchanges,
-            record,
+            phase: Marked::new(phase),
+            media: Marked::new(rest.media),
+            did_call: Marked::new(rest.did_call),
+            exchanges: Marked::new(rest.exchanges),
+            record: Marked::new(record),
             unsaved: Unsaved::everything(),
             finished: None,
         };
@@ -377,74 +288,24 @@ pub(crate) enum Revived {
     Unreadable,
 }
 
-/// The part of the call after its record.
+/// What [`Call::put_rest`] writes.
 struct CallRest {
-    handle: CallHandle,
-    source: Source,
-    phase: Phase,
     legs: usize,
     media: Option<Media>,
     did_call: Option<DidCall>,
     exchanges: Vec<Exchange>,
+    /// Something could not be had again.
+    lost: bool,
 }
 
 impl CallRest {
     fn read(from: &mut Reader<'_>) -> Option<CallRest> {
         Some(CallRest {
-            handle: from.get()?,
-            source: from.get()?,
-            phase: from.get()?,
             legs: from.get()?,
             media: from.get()?,
             did_call: from.get()?,
             exchanges: from.get()?,
+            lost: from.lost,
         })
     }
-}
-
-fn put_leg(leg: &Leg, pen: &mut Pen<'_>) {
-    pen.brief = true;
-    pen.put(leg);
-    match leg.invite {
-        Invite::Received(server) => {
-            pen.lean = true;
-            put_server(server, pen);
-        }
-        // Of a leg that is gone nothing is acknowledged or cancelled any more.
-        Invite::Sent(_) if leg.state == LegState::Gone => {}
-        Invite::Sent(client) => {
-            pen.lean = true;
-            put_client(client, pen);
-        }
-    }
-    pen.lean = false;
-    pen.number(leg.served.len() as u64);
-    for server in &leg.served {
-        put_server(*server, pen);
-    }
-    pen.number(leg.asked.len() as u64);
-    for client in &leg.asked {
-        put_client(*client, pen);
-    }
-}
-
-fn get_leg(from: &mut Reader<'_>) -> Option<Leg> {
-    let mut leg: Leg = from.get()?;
-    match leg.invite {
-        Invite::Received(_) => {
-            get_server(from)?;
-        }
-        Invite::Sent(_) if leg.state == LegState::Gone => {}
-        Invite::Sent(_) => {
-            let client = get_client(from)?;
-            leg.invite_sent = from.core.as_ref()?.transactions.sent(client);
-        }
-    }
-    for _ in 0..from.number()? {
-        leg.served.push(get_server(from)?);
-    }
-    for _ in 0..from.number()? {
-        leg.asked.push(get_client(from)?);
-    }
-    Some(leg)
 }

@@ -85,7 +85,7 @@ impl Call {
         sdp: &Sdp<'_>,
         changed: bool,
     ) -> Result<Arc<[u8]>, Cause> {
-        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
+        let Some(media) = &*self.media else { return Err(Cause::NoCodec) };
         let relay = RelayAddress {
             ip: core.config.media.address,
             rtp: media.port(self.leg(to).side).rtp(),
@@ -119,7 +119,7 @@ impl Call {
         core: &mut Core,
         sdp: &Sdp<'_>,
     ) -> Result<Arc<[u8]>, Cause> {
-        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
+        let Some(media) = &*self.media else { return Err(Cause::NoCodec) };
         if sdp.relayed().is_none() {
             return Err(Cause::NoCodec);
         }
@@ -136,7 +136,7 @@ impl Call {
         leg: u16,
         (side, origin): (Side, Origin),
     ) -> Result<Arc<[u8]>, Cause> {
-        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
+        let Some(media) = &*self.media else { return Err(Cause::NoCodec) };
         let relay = RelayAddress { ip: core.config.media.address, rtp: media.port(side).rtp() };
         let open = sdp::without_direction(&self.leg(leg).described);
         let sdp = Sdp::parse(&open).map_err(|_| Cause::NoCodec)?;
@@ -160,7 +160,7 @@ impl Call {
 
     /// [`Call::learn_remote`] of a description that is read already.
     pub(super) fn learn(&mut self, core: &mut Core, leg: u16, sdp: &Sdp<'_>) -> Result<(), Cause> {
-        let Some(media) = &self.media else { return Err(Cause::NoCodec) };
+        let Some(media) = &*self.media else { return Err(Cause::NoCodec) };
         let session = media.session;
         let line = *sdp.relayed_media().ok_or(Cause::NoCodec)?;
         let source = self.leg(leg).dialog.flow.remote.ip();
@@ -201,13 +201,13 @@ impl Call {
     /// Forgets a callee's phone: it only had early media.
     pub(super) fn forget_remote(&mut self, core: &mut Core, side: Side) {
         self.remember_remote(side, None);
-        if let Some(media) = &self.media {
+        if let Some(media) = &*self.media {
             core.io.media(MediaCommand::ClearRemote { session: media.session, side });
         }
     }
 
     fn remember_remote(&mut self, side: Side, remote: Option<Remote>) {
-        if let Some(media) = &mut self.media {
+        if let Some(media) = &mut *self.media {
             media.remotes[side as usize] = remote;
         }
         self.touch();
@@ -217,7 +217,7 @@ impl Call {
     pub(super) fn watch_silence(&mut self, core: &mut Core) {
         let talks = |leg: u16| self.leg(leg).state == LegState::Up && self.leg(leg).sends;
         let both = self.pair().is_some_and(|(a, b)| talks(a) && talks(b));
-        if let Some(media) = &mut self.media
+        if let Some(media) = &mut *self.media
             && media.watched != both
         {
             media.watched = both;

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use crate::arena::Handle;
 use crate::cause::Cause;
-use crate::cdr::{Cdr, EndedBy};
+use crate::cdr::EndedBy;
 use crate::hunt::Hunt;
 use crate::id::CallId;
+use crate::journal::Marked;
 use crate::media::Side;
 use crate::route::{CallerSide, DiversionReason, ExtensionIx, TrunkIx};
 use crate::sip::dialog::SessionIds;
@@ -61,15 +62,15 @@ pub(crate) struct Call {
     source: Source,
     /// `legs[0]` is the caller's.
     legs: Vec<Leg>,
-    phase: Phase,
-    media: Option<Media>,
-    did_call: Option<DidCall>,
+    phase: Marked<Phase>,
+    media: Marked<Option<Media>>,
+    did_call: Marked<Option<DidCall>>,
     /// Requests of ours within its dialogs that have no answer yet.
-    exchanges: Vec<Exchange>,
-    record: Box<Record>,
+    exchanges: Marked<Vec<Exchange>>,
+    record: Marked<Box<Record>>,
     unsaved: image::Unsaved,
     /// Its CDR, until the journal has it.
-    finished: Option<Box<Cdr>>,
+    finished: Option<Box<[u8]>>,
 }
 
 /// What a call is doing.
@@ -299,7 +300,7 @@ impl Call {
 
     /// The hunt that is going on: of the call itself, or of a transfer.
     fn dialling(&self) -> Option<&Dialling> {
-        match &self.phase {
+        match &*self.phase {
             Phase::Dialling(dialling) => Some(dialling),
             Phase::Talking(talking) => talking.transfer.as_ref().map(|one| &one.dialling),
             Phase::Ended => None,
@@ -309,7 +310,7 @@ impl Call {
     /// [`Call::dialling`], to be changed.
     fn dialling_mut(&mut self) -> Option<&mut Dialling> {
         self.touch();
-        match &mut self.phase {
+        match &mut *self.phase {
             Phase::Dialling(dialling) => Some(dialling),
             Phase::Talking(talking) => talking.transfer.as_mut().map(|one| &mut one.dialling),
             Phase::Ended => None,
@@ -318,7 +319,7 @@ impl Call {
 
     /// The transfer that is going on.
     fn transfer(&self) -> Option<&Transfer> {
-        match &self.phase {
+        match &*self.phase {
             Phase::Talking(talking) => talking.transfer.as_deref(),
             Phase::Dialling(_) | Phase::Ended => None,
         }
@@ -326,7 +327,7 @@ impl Call {
 
     /// The two legs that are connected.
     fn pair(&self) -> Option<(u16, u16)> {
-        match &self.phase {
+        match &*self.phase {
             Phase::Talking(talking) => Some(talking.pair),
             Phase::Dialling(_) | Phase::Ended => None,
         }
@@ -342,7 +343,7 @@ impl Call {
 
     /// Every leg and the record are done: the call can be forgotten.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
+        matches!(*self.phase, Phase::Ended)
             && self.record.written
             && self.legs.iter().all(|leg| leg.state == LegState::Gone)
     }

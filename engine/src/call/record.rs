@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::id::{CallId, Key};
 use crate::input::Output;
+use crate::journal::finished;
 use crate::media::SideCounters;
 use crate::plan::E164;
 use crate::time::{Now, Timestamp, WallTime};
@@ -57,7 +58,8 @@ impl Call {
     /// Notes the end, tells the world, and counts it. The CDR follows when every leg has its
     /// last answer.
     pub(super) fn note_end(&mut self, core: &mut Core, end: EndNote) {
-        let end = self.record.end_at(self.end_of(core.io.now, end), end);
+        let at = self.end_of(core.io.now, end);
+        let end = self.record.end_at(at, end);
         let duration = end.duration;
         core.io.counters.calls_ended += 1;
         core.io.counters.calls_active -= 1;
@@ -113,7 +115,7 @@ impl Call {
         }
         let cdr = Cdr { answered_by, legs, ..self.record.cdr(self.id, end) };
         if core.config.journal {
-            self.finished = Some(Box::new(cdr.clone()));
+            self.finished = Some(finished(&cdr));
         }
         core.figures.note(core.io.now.mono, &cdr);
         core.io.outbox.push_back(Output::Cdr(Box::new(cdr)));

@@ -13,7 +13,7 @@ pub(crate) fn keep_acknowledged(core: &mut Core, refusal: ServerHandle) {
         return;
     }
     let mut pen = Pen::plain();
-    pen.byte(Kind::Acknowledged as u8);
+    Kind::Acknowledged.begin(&mut pen);
     pen.put(&core.io.now.mono);
     pen.put(&refusal);
     core.io.journal.push_back(pen.out.into());

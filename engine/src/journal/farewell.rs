@@ -5,7 +5,8 @@ use crate::core::Core;
 use crate::sip::transaction::timers::F;
 use crate::sip::transaction::{ClientHandle, get_client, put_client};
 
-use super::{Kind, Pen, Reader};
+use super::ledger::Kept;
+use super::{Kind, Pen};
 
 /// Has this BYE go on after a restart, until it is given up.
 pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
@@ -13,7 +14,7 @@ pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
         return;
     }
     let mut pen = Pen { core: Some(core), ..Pen::plain() };
-    pen.byte(Kind::Farewell as u8);
+    Kind::Farewell.begin(&mut pen);
     pen.put(&core.io.now);
     pen.put(&(core.io.now.mono + F));
     pen.framed(|pen| put_client(bye, pen));
@@ -22,6 +23,6 @@ pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
 }
 
 /// Takes up what [`keep_farewell`] has written; false when it cannot be read.
-pub(crate) fn bring_farewell_back(core: &mut Core, bytes: &[u8]) -> bool {
-    get_client(&mut Reader::of(bytes, Some(core))).is_some()
+pub(crate) fn bring_farewell_back(core: &mut Core, bye: &Kept) -> bool {
+    get_client(&mut bye.reader(Some(core))).is_some()
 }

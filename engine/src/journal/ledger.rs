@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::cdr::Cdr;
+use crate::core::Core;
 use crate::id::{CallId, Key};
 use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::H;
@@ -29,11 +30,26 @@ pub(crate) enum Kind {
     Acknowledged = 7,
 }
 
+/// Added to the first byte of a record: it is of this release's format. Former releases had other
+/// numbers, and other parts of a call.
+const NOW: u8 = 0x10;
+
+/// Added to the numbers of parts that a former release wrote.
+pub(crate) const FORMER: u64 = 1 << 40;
+
 impl Kind {
-    fn of(byte: u8) -> Option<Kind> {
+    /// Begins a record.
+    pub(crate) fn begin(self, pen: &mut Pen<'_>) {
+        pen.byte(self as u8 | NOW);
+    }
+
+    /// Reads what a record begins with. The reader knows then by which release it is.
+    fn read(from: &mut Reader<'_>) -> Option<Kind> {
+        let first = from.byte()?;
+        from.former = first & NOW == 0;
         let calls = [Kind::Call, Kind::Both, Kind::Gone, Kind::Farewell, Kind::Acknowledged];
         let kinds = calls.into_iter().chain([Kind::Phones, Kind::Node]);
-        kinds.into_iter().find(|kind| *kind as u8 == byte)
+        kinds.into_iter().find(|kind| *kind as u8 == first & !NOW)
     }
 }
 
@@ -53,13 +69,30 @@ pub(crate) struct Parts {
     pub(crate) by_number: BTreeMap<u64, Box<[u8]>>,
 }
 
+/// An image that is read when everything has been gathered.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    bytes: Box<[u8]>,
+    former: bool,
+}
+
+impl Kept {
+    fn of(from: &Reader<'_>, bytes: &[u8]) -> Kept {
+        Kept { bytes: bytes.into(), former: from.former }
+    }
+
+    pub(crate) fn reader<'a>(&'a self, core: Option<&'a mut Core>) -> Reader<'a> {
+        Reader { former: self.former, ..Reader::of(&self.bytes, core) }
+    }
+}
+
 /// What had not ended, gathered record by record in the order in which they were written.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) calls: BTreeMap<CallId, Parts>,
-    pub(crate) phones: BTreeMap<Key, Box<[u8]>>,
+    pub(crate) phones: BTreeMap<Key, Kept>,
     pub(crate) secret: Option<(u64, u64)>,
-    farewells: Vec<(Timestamp, Box<[u8]>)>,
+    farewells: Vec<(Timestamp, Kept)>,
     /// When, and which; the oldest first, and none that would no longer be sent by itself.
     acknowledged: VecDeque<(Timestamp, ServerHandle)>,
     latest: Now,
@@ -85,8 +118,8 @@ impl Ledger {
     }
 
     /// BYEs that no call waits for and that were not given up yet at `now`.
-    pub(crate) fn farewells(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
-        self.farewells.iter().filter(move |(until, _)| *until > now).map(|(_, bytes)| &**bytes)
+    pub(crate) fn farewells(&self, now: Timestamp) -> impl Iterator<Item = &Kept> {
+        self.farewells.iter().filter(move |(until, _)| *until > now).map(|(_, bye)| bye)
     }
 
     /// Refusals whose ACK came.
@@ -96,7 +129,7 @@ impl Ledger {
 
     fn read(&mut self, record: &[u8]) -> Option<()> {
         let mut from = Reader::of(record, None);
-        match Kind::of(from.byte()?)? {
+        match Kind::read(&mut from)? {
             Kind::Call => {
                 let call = CallRecord::read(&mut from)?;
                 self.take_call(call);
@@ -116,7 +149,7 @@ impl Ledger {
                 if phones.is_empty() {
                     self.phones.remove(&user);
                 } else {
-                    self.phones.insert(user, phones.into());
+                    self.phones.insert(user, Kept::of(&from, phones));
                 }
             }
             Kind::Node => {
@@ -128,7 +161,7 @@ impl Ledger {
                 let (until, bytes) = (from.get()?, from.bytes()?);
                 let now = self.latest.mono;
                 self.farewells.retain(|(until, _)| *until > now);
-                self.farewells.push((until, bytes.into()));
+                self.farewells.push((until, Kept::of(&from, bytes)));
             }
             Kind::Acknowledged => {
                 let (at, refusal): (Timestamp, ServerHandle) = (from.get()?, from.get()?);
@@ -159,15 +192,16 @@ impl<'a> CallRecord<'a> {
     /// Reads what follows the kind.
     fn read(from: &mut Reader<'a>) -> Option<CallRecord<'a>> {
         let (head, mut parts) = (CallHead::read(from)?, Vec::new());
+        let former = if from.former { FORMER } else { 0 };
         while !from.is_done() {
-            parts.push((from.number()?, from.bytes()?));
+            parts.push((from.number()? | former, from.bytes()?));
         }
         Some(CallRecord { head, parts })
     }
 
     fn of(record: &'a [u8]) -> Option<CallRecord<'a>> {
         let mut from = Reader::of(record, None);
-        match Kind::of(from.byte()?)? {
+        match Kind::read(&mut from)? {
             Kind::Call => CallRecord::read(&mut from),
             _ => None,
         }
@@ -179,31 +213,36 @@ struct CallHead<'a> {
     call: CallId,
     at: Now,
     /// Empty when it has none.
-    cdr: &'a [u8],
+    cdr: Reader<'a>,
 }
 
 impl<'a> CallHead<'a> {
     fn read(from: &mut Reader<'a>) -> Option<CallHead<'a>> {
-        Some(CallHead { call: from.get()?, at: from.get()?, cdr: from.bytes()? })
+        Some(CallHead { call: from.get()?, at: from.get()?, cdr: from.inner()? })
     }
 }
 
-/// Begins the record of a call; its parts follow, each with its number and its length.
-pub(crate) fn begin_call(pen: &mut Pen<'_>, call: CallId, at: Now, cdr: Option<&Cdr>) {
-    pen.byte(Kind::Call as u8);
+/// A CDR as a call's record has it.
+pub(crate) fn finished(cdr: &Cdr) -> Box<[u8]> {
+    let mut pen = Pen::plain();
+    pen.out.reserve(256);
+    pen.put(cdr);
+    pen.out.into()
+}
+
+/// Begins the record of a call, with its CDR or nothing; its parts follow, each with its number
+/// and its length.
+pub(crate) fn begin_call(pen: &mut Pen<'_>, call: CallId, at: Now, cdr: &[u8]) {
+    Kind::Call.begin(pen);
     pen.put(&call);
     pen.put(&at);
-    pen.framed(|pen| {
-        if let Some(cdr) = cdr {
-            pen.put(cdr);
-        }
-    });
+    pen.bytes(cdr);
 }
 
 /// Two records of calls as one: whoever reads it has both or neither.
 pub(crate) fn join(one: &[u8], other: &[u8]) -> Box<[u8]> {
     let mut pen = Pen::plain();
-    pen.byte(Kind::Both as u8);
+    Kind::Both.begin(&mut pen);
     pen.bytes(one);
     pen.bytes(other);
     pen.out.into()
@@ -218,9 +257,9 @@ fn both<'a>(from: &mut Reader<'a>) -> Option<[&'a [u8]; 2]> {
 /// whose engine does not journal its calls.
 pub fn alone(cdr: &Cdr, at: Now) -> [Vec<u8>; 2] {
     let mut pen = Pen::plain();
-    begin_call(&mut pen, cdr.id, at, Some(cdr));
+    begin_call(&mut pen, cdr.id, at, &finished(cdr));
     let mut over = Pen::plain();
-    over.byte(Kind::Gone as u8);
+    Kind::Gone.begin(&mut over);
     over.put(&cdr.id);
     [pen.out, over.out]
 }
@@ -239,12 +278,12 @@ pub(crate) fn parts_of(record: &[u8]) -> Vec<u64> {
 pub fn cdrs_of(record: &[u8]) -> Result<Vec<Cdr>, Unreadable> {
     let read = || {
         let mut from = Reader::of(record, None);
-        match Kind::of(from.byte()?)? {
-            Kind::Call => cdr_in(&CallHead::read(&mut from)?).map(Vec::from_iter),
+        match Kind::read(&mut from)? {
+            Kind::Call => cdr_in(CallHead::read(&mut from)?).map(Vec::from_iter),
             Kind::Both => {
                 let mut cdrs = Vec::new();
                 for record in both(&mut from)? {
-                    cdrs.extend(cdr_in(&CallRecord::of(record)?.head)?);
+                    cdrs.extend(cdr_in(CallRecord::of(record)?.head)?);
                 }
                 Some(cdrs)
             }
@@ -256,11 +295,8 @@ pub fn cdrs_of(record: &[u8]) -> Result<Vec<Cdr>, Unreadable> {
 }
 
 /// The CDR in a call's record, if it has one.
-fn cdr_in(head: &CallHead<'_>) -> Option<Option<Cdr>> {
-    match head.cdr {
-        [] => Some(None),
-        cdr => Reader::of(cdr, None).get().map(Some),
-    }
+fn cdr_in(mut head: CallHead<'_>) -> Option<Option<Cdr>> {
+    if head.cdr.is_done() { Some(None) } else { head.cdr.get().map(Some) }
 }
 
 #[cfg(test)]

@@ -7,21 +7,27 @@
 //!
 //! # Format
 //!
-//! Numbers are LEB128, texts and bytes have their length in front. A struct begins with the count
+//! Numbers up to 247 are one byte, larger ones have the count of their bytes in front, as have
+//! texts and bytes. A struct begins with the count
 //! of its fields and may only grow at the end: what an older image does not have is read as the
-//! default. An enum begins with the number of its variant, which is never given to another one.
+//! default. An enum begins with the number of its variant, which is never given to another one. A
+//! sparse struct begins with the bits of the fields that are not as usual, and has no others.
 
 mod acknowledged;
 mod farewell;
 mod ledger;
+mod marked;
 mod primitive;
+mod sparse;
 
 pub(crate) use acknowledged::keep_acknowledged;
 pub(crate) use farewell::{bring_farewell_back, keep_farewell};
 #[cfg(debug_assertions)]
 pub(crate) use ledger::parts_of;
-pub(crate) use ledger::{Kind, Parts, begin_call, join};
+pub(crate) use ledger::{FORMER, Kind, Parts, begin_call, finished, join};
 pub use ledger::{Ledger, Unreadable, alone, cdrs_of};
+pub(crate) use marked::Marked;
+pub(crate) use sparse::{Usual, sparse};
 
 use crate::core::Core;
 use crate::route::Snapshot;
@@ -43,24 +49,18 @@ pub(crate) struct Pen<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
     /// The next transaction leaves out what is large and never changes.
     pub(crate) lean: bool,
-    /// The next dialog leaves out what seldom changes.
-    pub(crate) brief: bool,
     /// Of transactions nothing but what a restart does not make anew: whether they have their final
     /// answers.
     pub(crate) essence: bool,
 }
 
+/// The largest number that is one byte; the bytes above stand before one to eight others.
+const SMALL: u8 = u8::MAX - 8;
+
 impl<'a> Pen<'a> {
     /// For values that stand for themselves.
     pub(crate) fn plain() -> Pen<'static> {
-        Pen {
-            out: Vec::new(),
-            core: None,
-            snapshot: None,
-            lean: false,
-            brief: false,
-            essence: false,
-        }
+        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, essence: false }
     }
 
     /// For a call of this provisioning, on a page that is used again and again.
@@ -73,13 +73,17 @@ impl<'a> Pen<'a> {
         self.out.push(byte);
     }
 
-    /// LEB128: seven bits a byte, the lowest first.
-    pub(crate) fn number(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.out.push(value as u8 | 0x80);
-            value >>= 7;
+    /// A small number is one byte; of a larger one the first byte says how many follow.
+    #[inline]
+    pub(crate) fn number(&mut self, value: u64) {
+        if value <= u64::from(SMALL) {
+            return self.out.push(value as u8);
         }
-        self.out.push(value as u8);
+        let digits = (71 - value.leading_zeros() as usize) / 8;
+        let end = self.out.len() + 1 + digits;
+        let bytes = (u128::from(value) << 8) | (u128::from(SMALL) + digits as u128);
+        self.out.extend_from_slice(&bytes.to_le_bytes());
+        self.out.truncate(end);
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
@@ -91,19 +95,24 @@ impl<'a> Pen<'a> {
         value.write(self);
     }
 
-    /// Writes something with its length in front: LEB128 of always four digits, so that the length
-    /// can be filled in afterwards. No record has as many bytes as they can say.
+    /// A part of a call's image.
+    pub(crate) fn part(&mut self, number: u64, write: impl FnOnce(&mut Self)) {
+        self.number(number);
+        self.framed(write);
+    }
+
+    /// Writes something with its length in front: a number of always three bytes, so that it can
+    /// be filled in afterwards. No record has as many bytes as they can say.
     pub(crate) fn framed(&mut self, write: impl FnOnce(&mut Self)) {
         let at = self.out.len();
-        self.out.extend_from_slice(&[0x80, 0x80, 0x80, 0]);
+        self.out.extend_from_slice(&[0; 4]);
         let begin = self.out.len();
         write(self);
         let length = self.out.len() - begin;
-        debug_assert!(length < 1 << 28, "no part of an image is as large");
+        debug_assert!(length < 1 << 24, "no part of an image is as large");
         if let Some(digits) = self.out.get_mut(at..begin) {
-            for (place, digit) in digits.iter_mut().enumerate() {
-                *digit |= (length >> (7 * place)) as u8 & 0x7f;
-            }
+            digits
+                .copy_from_slice(&(((length as u32) << 8) | (u32::from(SMALL) + 3)).to_le_bytes());
         }
     }
 }
@@ -115,15 +124,22 @@ pub(crate) struct Reader<'a> {
     pub(crate) core: Option<&'a mut Core>,
     /// The part that lean transactions look into.
     pub(crate) large: &'a [u8],
-    /// The part that a brief dialog looks into.
+    /// The part that a brief dialog, of a former release, looks into.
     pub(crate) dialog: &'a [u8],
     /// Something could not be had again: the call cannot go on.
     pub(crate) lost: bool,
+    /// Numbers are LEB128: seven bits a byte, the lowest first.
+    pub(crate) former: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn of(bytes: &'a [u8], core: Option<&'a mut Core>) -> Reader<'a> {
-        Reader { rest: bytes, core, large: &[], dialog: &[], lost: false }
+        Reader { rest: bytes, core, large: &[], dialog: &[], lost: false, former: false }
+    }
+
+    /// [`Reader::of`] for what a former release wrote.
+    pub(crate) fn former(bytes: &'a [u8], core: Option<&'a mut Core>) -> Reader<'a> {
+        Reader { former: true, ..Reader::of(bytes, core) }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -141,6 +157,19 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn number(&mut self) -> Option<u64> {
+        if self.former {
+            return self.former_number();
+        }
+        let first = self.byte()?;
+        let Some(digits) = first.checked_sub(SMALL).filter(|digits| *digits > 0) else {
+            return Some(first.into());
+        };
+        let (digits, rest) = self.rest.split_at_checked(digits.into())?;
+        self.rest = rest;
+        Some(digits.iter().rev().fold(0, |value, digit| value << 8 | u64::from(*digit)))
+    }
+
+    fn former_number(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -157,6 +186,16 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(bytes)
+    }
+
+    /// What is framed.
+    pub(crate) fn inner(&mut self) -> Option<Reader<'a>> {
+        self.bytes().map(|bytes| self.alike(bytes))
+    }
+
+    /// For other bytes of the same release.
+    pub(crate) fn alike(&self, bytes: &'a [u8]) -> Reader<'a> {
+        Reader { former: self.former, ..Reader::of(bytes, None) }
     }
 
     pub(crate) fn get<T: Image>(&mut self) -> Option<T> {
@@ -182,6 +221,7 @@ impl<'a> Reader<'a> {
 /// - `image!(enum E { 0 = Plain, 1 = Tuple(x), 2 = Named { y } });`
 /// - `image!(struct S as write_it, read_it { a });` makes two functions of a struct whose `Image`
 ///   is written by hand.
+/// - `image!(former S as read_it { a });` makes the second of them: nobody writes it any more.
 macro_rules! image {
     (struct $type:ident { $($fields:tt)* } $($more:tt)*) => {
         impl $crate::journal::Image for $type {
@@ -210,7 +250,18 @@ macro_rules! image {
                 $(pen.put($field);)*
                 $($(pen.put($new);)*)?
             }
+        }
 
+        $crate::journal::image!(
+            former $type as $read { $($field),* }
+            $(later { $($new),* })? $(not { $($skip = $value),* })?
+        );
+    };
+    (former $type:ident as $read:ident { $($field:ident),* $(,)? }
+        $(later { $($new:ident),* $(,)? })?
+        $(not { $($skip:ident = $value:expr),* $(,)? })?
+    ) => {
+        impl $type {
             fn $read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
                 let mut left = from.byte()?;
                 $(let $field = from.field(&mut left)?;)*

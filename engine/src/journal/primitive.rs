@@ -199,7 +199,10 @@ impl<A: Image, B: Image, C: Image> Image for (A, B, C) {
 impl Image for IpAddr {
     fn write(&self, pen: &mut Pen<'_>) {
         match self {
-            IpAddr::V4(ip) => pen.bytes(&ip.octets()),
+            IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                pen.out.extend_from_slice(&[4, a, b, c, d]);
+            }
             IpAddr::V6(ip) => pen.bytes(&ip.octets()),
         }
     }
@@ -215,18 +218,30 @@ impl Image for IpAddr {
 
 impl Image for SocketAddr {
     fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.ip());
-        pen.put(&self.port());
-        // A link-local address means nothing without the interface.
-        pen.number(match self {
-            SocketAddr::V4(_) => 0,
-            SocketAddr::V6(v6) => v6.scope_id().into(),
-        });
+        let [low, high] = self.port().to_le_bytes();
+        match self {
+            SocketAddr::V4(v4) => {
+                let [a, b, c, d] = v4.ip().octets();
+                pen.out.extend_from_slice(&[4, a, b, c, d, low, high]);
+            }
+            SocketAddr::V6(v6) => {
+                pen.bytes(&v6.ip().octets());
+                pen.out.extend_from_slice(&[low, high]);
+                // A link-local address means nothing without the interface.
+                pen.number(v6.scope_id().into());
+            }
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let mut address = SocketAddr::new(from.get()?, from.get()?);
-        let scope = from.get()?;
+        let ip: IpAddr = from.get()?;
+        // Former releases wrote a port as any number, and every address with a scope.
+        let port = match from.former {
+            true => from.get()?,
+            false => u16::from_le_bytes([from.byte()?, from.byte()?]),
+        };
+        let mut address = SocketAddr::new(ip, port);
+        let scope = if from.former || ip.is_ipv6() { from.get()? } else { 0 };
         if let SocketAddr::V6(v6) = &mut address {
             v6.set_scope_id(scope);
         }

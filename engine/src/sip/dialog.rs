@@ -223,19 +223,13 @@ fn address_of(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
     Some((SocketAddr::new(uri.ip()?, port), transport))
 }
 
-/// What an image begins with that leaves all but the CSeq numbers to a part of its own: no whole
-/// dialog has as few fields.
+/// What an image of a former release begins with that leaves all but the CSeq numbers to a part of
+/// its own: no whole dialog has as few fields.
 const BRIEF: u8 = 0;
 
 impl Image for Dialog {
     fn write(&self, pen: &mut Pen<'_>) {
-        if std::mem::take(&mut pen.brief) {
-            pen.byte(BRIEF);
-            pen.put(&self.local_seq);
-            pen.put(&self.remote_seq);
-        } else {
-            self.write_whole(pen);
-        }
+        self.write_whole(pen);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -243,7 +237,7 @@ impl Image for Dialog {
             return Dialog::read_whole(from);
         }
         from.byte()?;
-        let mut dialog = Dialog::read_whole(&mut Reader::of(from.dialog, None))?;
+        let mut dialog = Dialog::read_whole(&mut from.alike(from.dialog))?;
         dialog.local_seq = from.get()?;
         dialog.remote_seq = from.get()?;
         Some(dialog)

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::sip::dialog::Dialog;
 
-use super::{CALL, Call, Core, Pen, described_part, dialog_part, leg_part, put_leg, told_part};
+use super::leg::{put_nature, put_state, put_transaction};
+use super::{Call, Core, FACTS, PHASE, PROGRESS, Part, Pen, REST};
 
-/// What a leg's part says for the call's record stands apart: when the record has been written,
+/// What a leg's parts say with the call's record stands apart: when the record has been written,
 /// nobody reads it again.
 pub(crate) const RECORD: u64 = 1 << 32;
 
@@ -20,17 +21,28 @@ impl Call {
             write(&mut pen);
             pen.out.into()
         };
-        let mut parts = BTreeMap::from([(CALL, part(&|pen| self.put_call(pen)))]);
+        let mut parts = BTreeMap::from([
+            (FACTS, part(&|pen| self.put_facts(pen))),
+            (PROGRESS, part(&|pen| self.record.put_progress(pen))),
+            (PHASE, part(&|pen| pen.put(&*self.phase))),
+            (REST, part(&|pen| self.put_rest(pen))),
+        ]);
         for (at, leg) in self.legs.iter_mut().enumerate() {
-            let record = leg.record.take();
-            parts.insert(leg_part(at), part(&|pen| put_leg(leg, pen)));
+            let (nature, state) = (Part::Nature.of(at), Part::State.of(at));
             if !self.record.written {
-                parts.insert(leg_part(at) | RECORD, part(&|pen| pen.put(&record)));
+                parts.insert(nature | RECORD, part(&|pen| put_nature(leg, pen)));
+                parts.insert(state | RECORD, part(&|pen| put_state(leg, pen)));
             }
+            let record = leg.record.take();
+            parts.insert(nature, part(&|pen| put_nature(leg, pen)));
+            parts.insert(state, part(&|pen| put_state(leg, pen)));
             leg.record = record;
-            parts.insert(dialog_part(at), part(&|pen| put_dialog(&leg.dialog, pen)));
-            parts.insert(described_part(at), part(&|pen| pen.put(&leg.described)));
-            parts.insert(told_part(at), part(&|pen| pen.put(&leg.told)));
+            if leg.keeps_transaction() {
+                parts.insert(Part::Transaction.of(at), part(&|pen| put_transaction(leg, pen)));
+            }
+            parts.insert(Part::Dialog.of(at), part(&|pen| put_dialog(&leg.dialog, pen)));
+            parts.insert(Part::Described.of(at), part(&|pen| pen.put(&leg.described)));
+            parts.insert(Part::Told.of(at), part(&|pen| pen.put(&leg.told)));
         }
         parts
     }

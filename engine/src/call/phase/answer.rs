@@ -77,7 +77,7 @@ impl Call {
 
     /// `body` is the callee's description, from its 2xx or from the answer before it.
     fn connect(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, body: &[u8]) {
-        let Phase::Dialling(dialling) = &self.phase else { return };
+        let Phase::Dialling(dialling) = &*self.phase else { return };
         let offer = dialling.offer.clone();
         let sdp = match self.answer_for_caller(core, leg, body, offer.as_deref()) {
             Ok(sdp) => sdp,
@@ -108,7 +108,7 @@ impl Call {
                 self.cancel_leg(core, other, Cause::AnsweredElsewhere, CancelReason::Elsewhere);
             }
         }
-        self.phase =
+        *self.phase =
             Phase::Talking(Talking { pair: (A, leg), transfer: None, rejoins: Vec::new() });
         core.io.disarm(self.leg_mut(A).timer.take());
         core.io.event(Event::CallAnswered { call: self.id, leg: LegNumber(leg), at: now.wall });
@@ -122,8 +122,7 @@ impl Call {
         let caller = self.leg_mut(A);
         caller.state = LegState::Up;
         let (seq, session) = (caller.invite_seq, caller.wish);
-        let described = std::mem::take(&mut self.leg_mut(A).described);
-        self.agree(A, described, Some(sdp.clone()));
+        self.tell(A, sdp.clone());
         let accepting = Accepting { server, seq, session, answer_to };
         self.send_ok(core, A, accepting, (!again).then_some(&*sdp));
         self.watch_silence(core);
@@ -246,7 +245,7 @@ impl Call {
 
     /// The answer to a late offer came with the ACK: the other side's ACK takes it on.
     fn pass_answer(&mut self, core: &mut Core, from: u16, to: u16, msg: &Message<'_>) {
-        if !matches!(self.phase, Phase::Talking(_)) {
+        if !matches!(*self.phase, Phase::Talking(_)) {
             // The call has ended meanwhile: the relay has forgotten it.
             return self.acknowledge_without_answer(core, to);
         }

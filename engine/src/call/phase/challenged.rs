@@ -13,7 +13,7 @@ impl Call {
     pub(crate) fn challenged(&self, at: u16, client: ClientHandle) -> Option<Key> {
         let leg = self.legs.get(usize::from(at))?;
         let first = leg.invite == Invite::Sent(client);
-        let wanted = leg.state == LegState::Calling && matches!(self.phase, Phase::Dialling(_));
+        let wanted = leg.state == LegState::Calling && matches!(*self.phase, Phase::Dialling(_));
         if (first && !wanted) || leg.state == LegState::Gone {
             return None;
         }

@@ -92,14 +92,14 @@ impl Call {
         if self.transfer().is_some() {
             return self.on_target_ringing(core, leg, status, has_sdp.then_some(body));
         }
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Phase::Dialling(dialling) = &mut *self.phase else { return };
         // Of all callees, and of all phones behind one of them, one is heard.
         let mine = has_sdp
             && dialling.offer.is_some()
             && *dialling.early.get_or_insert(leg) == leg
             && *self.legs[usize::from(leg)].heard.get_or_insert(early.unwrap_or(0))
                 == early.unwrap_or(0);
-        let Phase::Dialling(dialling) = &self.phase else { return };
+        let Phase::Dialling(dialling) = &*self.phase else { return };
         let extra = passed_progress(msg);
         if mine {
             if self.learn_remote(core, leg, body).is_ok()
@@ -114,7 +114,7 @@ impl Call {
 
     /// Rings on: the caller hears of it every minute (RFC 3261 13.3.1.1).
     pub(crate) fn repeat_ringing(&mut self, core: &mut Core) {
-        let Phase::Dialling(dialling) = &self.phase else { return };
+        let Phase::Dialling(dialling) = &*self.phase else { return };
         if let Some(mut progress) = dialling.progress.clone() {
             if self.leg(A).reliable.is_some() {
                 // The description is agreed: RFC 3262 5 wants it once.
@@ -195,7 +195,7 @@ impl Call {
 
     /// A callee has rung for its time.
     pub(crate) fn ring_over(&mut self, core: &mut Core, leg: u16) {
-        let held = matches!(&self.phase, Phase::Dialling(dialling)
+        let held = matches!(&*self.phase, Phase::Dialling(dialling)
             if dialling.held.iter().any(|(answered, _)| *answered == leg));
         self.leg_mut(leg).timer = None;
         // One that has answered and waits for the caller's PRACK rings no more.

@@ -74,6 +74,14 @@ impl Call {
         exchange
     }
 
+    /// A peer has agreed to this description of ours; its own stands.
+    pub(super) fn tell(&mut self, leg: u16, told: Arc<[u8]>) {
+        let state = self.leg_mut(leg);
+        let new = state.told.as_ref() != Some(&told);
+        state.told = Some(told);
+        self.unsaved.agreed(leg, (false, new));
+    }
+
     /// Both sides of a dialog have agreed on these descriptions: its peer's, and ours to it.
     pub(super) fn agree(&mut self, leg: u16, described: Box<[u8]>, told: Option<Arc<[u8]>>) {
         let state = self.leg_mut(leg);

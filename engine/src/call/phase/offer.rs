@@ -126,7 +126,7 @@ impl Call {
     /// The leg that an offer of `leg` concerns: the other side of a conversation, or before the
     /// answer the one whose early session both have agreed to.
     fn partner(&self, leg: u16) -> Option<u16> {
-        let Phase::Dialling(dialling) = &self.phase else { return self.other(leg) };
+        let Phase::Dialling(dialling) = &*self.phase else { return self.other(leg) };
         let early = dialling.early?;
         if !self.agreed_early(A) || !self.agreed_early(early) {
             return None;

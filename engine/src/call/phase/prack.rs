@@ -49,7 +49,7 @@ impl Call {
     /// Tells the caller how it stands, reliably where the caller knows how.
     pub(super) fn tell_progress(&mut self, core: &mut Core, progress: Progress) {
         let Invite::Received(server) = self.leg(A).invite else { return };
-        if let Phase::Dialling(dialling) = &mut self.phase {
+        if let Phase::Dialling(dialling) = &mut *self.phase {
             dialling.progress = Some(progress.clone());
         }
         match &mut self.leg_mut(A).reliable {
@@ -171,7 +171,7 @@ impl Call {
     /// What waited for the PRACK goes out: the next provisional answer, or the final one.
     fn go_on_telling(&mut self, core: &mut Core) {
         let Invite::Received(server) = self.leg(A).invite else { return };
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Phase::Dialling(dialling) = &mut *self.phase else { return };
         for (leg, bytes) in std::mem::take(&mut dialling.held) {
             if let Ok(msg) = Message::parse_datagram(&bytes) {
                 self.on_answered(core, leg, &msg);
@@ -192,7 +192,7 @@ impl Call {
         if !self.leg(A).reliable.as_ref().is_some_and(|reliable| reliable.holds_answer()) {
             return false;
         }
-        let Phase::Dialling(dialling) = &mut self.phase else { return false };
+        let Phase::Dialling(dialling) = &mut *self.phase else { return false };
         if dialling.held.iter().all(|(held, _)| *held != leg) {
             dialling.held.push((leg, msg.bytes().into()));
             // Its transaction has the final answer.

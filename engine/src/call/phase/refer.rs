@@ -200,6 +200,7 @@ impl Call {
         let stub =
             Leg::new(state.dialog.fork(), state.invite, state.origin_id, state.nat, state.policy);
         let mut given = std::mem::replace(state, stub);
+        self.unsaved.renew(leg);
         self.unsaved.agreed(leg, (true, true));
         let stub = self.leg_mut(leg);
         stub.dialog.edition = given.dialog.edition + 1;

@@ -68,7 +68,7 @@ impl Call {
 
     /// Time to renew.
     pub(crate) fn renew(&mut self, core: &mut Core, leg: u16) {
-        if !matches!(self.phase, Phase::Talking(_)) || self.leg(leg).state != LegState::Up {
+        if !matches!(*self.phase, Phase::Talking(_)) || self.leg(leg).state != LegState::Up {
             return;
         }
         if self.conflict(leg).is_some() {
@@ -152,7 +152,7 @@ impl Call {
     /// Nobody has renewed: RFC 4028 10 wants BYE.
     pub(crate) fn session_over(&mut self, core: &mut Core, leg: u16) {
         self.leg_mut(leg).session = None;
-        if matches!(self.phase, Phase::Talking(_)) {
+        if matches!(*self.phase, Phase::Talking(_)) {
             self.end(core, Cause::SessionExpired, EndedBy::System, None);
         }
     }

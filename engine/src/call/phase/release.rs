@@ -41,7 +41,7 @@ impl Call {
         }
         let status = status.unwrap_or_else(|| self.status_for(cause));
         let q850 = q850.unwrap_or_else(|| cause.q850());
-        for exchange in std::mem::take(&mut self.exchanges) {
+        for exchange in std::mem::take(&mut *self.exchanges) {
             // RFC 3261 15.1.2: requests pending when the dialog ends get 487.
             if let Purpose::Passed(asked) = exchange.purpose {
                 self.refuse(core, asked.leg, asked.server, 487, b"");
@@ -51,11 +51,11 @@ impl Call {
             }
         }
         self.touch();
-        let held = match &mut self.phase {
+        let held = match &mut *self.phase {
             Phase::Dialling(dialling) => std::mem::take(&mut dialling.held),
             Phase::Talking(_) | Phase::Ended => Vec::new(),
         };
-        self.phase = Phase::Ended;
+        *self.phase = Phase::Ended;
         for (leg, bytes) in held {
             // It had answered and waited for the caller's PRACK: acknowledged and ended.
             if let Ok(msg) = Message::parse_datagram(&bytes) {
@@ -80,7 +80,7 @@ impl Call {
                 LegState::Cancelling | LegState::Leaving | LegState::Gone => {}
             }
         }
-        if let Some(media) = &self.media {
+        if let Some(media) = &*self.media {
             media.close(core);
         }
         if let Some(place) = self.did_call.take() {

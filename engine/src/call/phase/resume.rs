@@ -29,7 +29,7 @@ const AWAY: Duration = T4;
 impl Call {
     /// The relay gets the session that it had, on the same ports.
     pub(crate) fn reopen_media(&mut self, core: &mut Core) {
-        let Some(media) = &self.media else { return };
+        let Some(media) = &*self.media else { return };
         let (session, a, b) = (media.session, media.a, media.b);
         core.io.media(MediaCommand::Open { session, a, b });
         for (side, remote) in [Side::A, Side::B].into_iter().zip(media.remotes) {
@@ -51,7 +51,7 @@ impl Call {
         for leg in 0..self.legs.len() as u16 {
             self.resume_leg(core, leg, away);
         }
-        match &self.phase {
+        match &*self.phase {
             Phase::Dialling(_) => self.resume_dialling(core),
             Phase::Talking(talking) => {
                 self.record.unheard = Some(alive);
@@ -104,7 +104,7 @@ impl Call {
 
     fn resume_dialling(&mut self, core: &mut Core) {
         let Some(admitted) = self.admission() else { return };
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Phase::Dialling(dialling) = &mut *self.phase else { return };
         let waiting = std::mem::take(&mut dialling.resolving);
         let (silent, step) = (dialling.early.is_none(), dialling.hunt.step());
         let told = dialling.progress.clone().filter(|_| silent);
@@ -180,6 +180,8 @@ impl Call {
 
     /// A peer has shown that the call is up.
     pub(crate) fn heard(&mut self) {
-        self.record.unheard = None;
+        if self.record.unheard.is_some() {
+            self.record.unheard = None;
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Call {
             ..Dialling::begin(Hunt::new(steps), side, origin_id, session)
         };
         let transfer = Transfer { by, kept, refer, told: 100, dialling };
-        let Phase::Talking(talking) = &mut self.phase else { return Err(Cause::Failure) };
+        let Phase::Talking(talking) = &mut *self.phase else { return Err(Cause::Failure) };
         talking.transfer = Some(Box::new(transfer));
         self.touch();
         self.notify(core, by, refer, (100, false));
@@ -98,7 +98,7 @@ impl Call {
         status: u16,
         sdp: Option<&[u8]>,
     ) {
-        let Phase::Talking(talking) = &mut self.phase else { return };
+        let Phase::Talking(talking) = &mut *self.phase else { return };
         let Some(transfer) = &mut talking.transfer else { return };
         let news = std::mem::replace(&mut transfer.told, status) != status;
         let (by, refer) = (transfer.by, transfer.refer);
@@ -126,7 +126,7 @@ impl Call {
 
     /// Nobody took the transfer.
     pub(super) fn transfer_failed(&mut self, core: &mut Core, status: u16, cause: Cause) {
-        let Phase::Talking(talking) = &mut self.phase else { return };
+        let Phase::Talking(talking) = &mut *self.phase else { return };
         let Some(transfer) = talking.transfer.take() else { return };
         self.touch();
         self.notify(core, transfer.by, transfer.refer, (status, true));
@@ -165,7 +165,7 @@ impl Call {
             self.start_session(core, leg, terms);
         }
         self.agree(leg, body.into(), offer);
-        let Phase::Talking(talking) = &mut self.phase else { return };
+        let Phase::Talking(talking) = &mut *self.phase else { return };
         let Some(transfer) = talking.transfer.take() else { return };
         for other in 1..self.legs.len() as u16 {
             if other != leg && self.leg(other).state == LegState::Calling {
@@ -188,7 +188,7 @@ impl Call {
             self.leg_mut(old).left_at = Some(core.io.now.wall);
             self.send_bye(core, old, Cause::NormalClearing.q850());
         }
-        if let Phase::Talking(talking) = &mut self.phase {
+        if let Phase::Talking(talking) = &mut *self.phase {
             match old == talking.pair.0 {
                 true => talking.pair.0 = new,
                 false => talking.pair.1 = new,
@@ -220,7 +220,7 @@ impl Call {
     fn rejoin_later(&mut self, core: &mut Core, leg: u16, both: bool) {
         self.forget_rejoins(core);
         let key = self.timer(CallTimer::Rejoin { leg, both });
-        if let Phase::Talking(talking) = &mut self.phase {
+        if let Phase::Talking(talking) = &mut *self.phase {
             talking.rejoins.push(Some(core.io.arm(BUSY, key)));
         }
     }
@@ -228,7 +228,7 @@ impl Call {
     /// Waits that are over are nothing to be taken up after a restart.
     fn forget_rejoins(&mut self, core: &Core) {
         self.touch();
-        if let Phase::Talking(talking) = &mut self.phase {
+        if let Phase::Talking(talking) = &mut *self.phase {
             let waits = |timer: &Option<TimerId>| timer.and_then(|id| core.io.wheel.get(id));
             talking.rejoins.retain(|timer| waits(timer).is_some());
         }
@@ -279,7 +279,7 @@ impl Call {
 
     /// `leg` leaves: what it was asked, or has asked, means nothing any more.
     pub(super) fn drop_exchanges(&mut self, core: &mut Core, leg: u16) {
-        let all = std::mem::take(&mut self.exchanges);
+        let all = std::mem::take(&mut *self.exchanges);
         for exchange in all {
             let asked = match exchange.purpose {
                 Purpose::Passed(asked) => Some(asked),

@@ -9,7 +9,7 @@ fn at(micros: u64) -> Now {
 /// A record of [`CALL`] with parts.
 fn record(at: Now, parts: &[(u64, &[u8])]) -> Vec<u8> {
     let mut pen = Pen::plain();
-    begin_call(&mut pen, CALL, at, None);
+    begin_call(&mut pen, CALL, at, &[]);
     for (number, bytes) in parts {
         pen.number(*number);
         pen.bytes(bytes);
@@ -35,7 +35,7 @@ fn a_call_that_is_gone_leaves_nothing() {
     let mut ledger = Ledger::default();
     ledger.take(&record(at(1), &[(0, b"x")])).unwrap();
     let mut pen = Pen::plain();
-    pen.byte(Kind::Gone as u8);
+    Kind::Gone.begin(&mut pen);
     pen.put(&CALL);
     ledger.take(&pen.out).unwrap();
     assert_eq!(ledger.calls(), 0);

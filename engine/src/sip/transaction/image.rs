@@ -12,7 +12,7 @@ use crate::sip::transaction::invite_server::State as InviteServer;
 use crate::sip::transaction::non_invite_client::State as NonInviteClient;
 use crate::sip::transaction::non_invite_server::State as NonInviteServer;
 
-use super::layer::{Cancel, Client, ClientMachine, Server, ServerMachine, Timers};
+use super::layer::{Cancel, Client, ClientMachine, Server, ServerMachine, Timers, Transactions};
 use super::{CancelReason, ClientHandle, Owner, ResponseHead, ServerHandle};
 
 image!(enum InviteClient {
@@ -43,7 +43,7 @@ fn get_large<T: Image>(from: &mut Reader<'_>) -> Option<Option<T>> {
     match from.byte()? {
         0 => Some(None),
         1 => from.get().map(Some),
-        ELSEWHERE => Reader::of(from.large, None).get().map(Some),
+        ELSEWHERE => from.alike(from.large).get().map(Some),
         _ => None,
     }
 }
@@ -197,6 +197,25 @@ impl Client {
             ClientMachine::Invite(InviteClient::Calling { .. } | InviteClient::Proceeding)
         )
     }
+}
+
+/// What of a transaction can differ from what was written of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stage {
+    Client(ClientMachine, Flow, Timers, Cancel),
+    Server(ServerMachine, Flow, Timers, bool),
+}
+
+/// How far the transaction of a leg's INVITE is, if it still exists.
+pub(crate) fn stage_of_client(at: ClientHandle, all: &Transactions) -> Option<Stage> {
+    let client = all.clients.get(at)?;
+    Some(Stage::Client(client.machine, client.flow, client.timers, client.cancel))
+}
+
+/// [`stage_of_client`] of a server transaction.
+pub(crate) fn stage_of_server(at: ServerHandle, all: &Transactions) -> Option<Stage> {
+    let server = all.servers.get(at)?;
+    Some(Stage::Server(server.machine, server.flow, server.timers, server.head.is_some()))
 }
 
 /// Writes a client transaction with its name, if it still exists.

@@ -49,8 +49,8 @@ pub(crate) struct Client {
     pub(super) smaller: Option<(Flow, Arc<[u8]>)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ClientMachine {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ClientMachine {
     Invite(invite_client::State),
     NonInvite(non_invite_client::State),
 }
@@ -81,7 +81,7 @@ impl CancelReason {
 
 /// RFC 3261 9.1: a CANCEL waits for a provisional answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cancel {
+pub(crate) enum Cancel {
     No,
     Wanted(CancelReason),
     Sent(ClientHandle),
@@ -108,15 +108,15 @@ pub(crate) struct Server {
     pub(super) watched: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ServerMachine {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ServerMachine {
     Invite(invite_server::State),
     NonInvite(non_invite_server::State),
 }
 
 /// At most three timers run at once in any of the machines.
-#[derive(Debug, Default)]
-pub(super) struct Timers(pub(super) [Option<(Timer, TimerId)>; 3]);
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Timers(pub(super) [Option<(Timer, TimerId)>; 3]);
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, id: TimerId) {

@@ -34,7 +34,7 @@ impl Call {
     /// The redirection by which the call came to the DID is told again by our own.
     pub(super) fn forget_own_redirection(&mut self) {
         let did = self.record.did;
-        if let Phase::Dialling(dialling) = &mut self.phase {
+        if let Phase::Dialling(dialling) = &mut *self.phase {
             dialling.side.redirections.retain(|one| one.number != did || did.is_none());
         }
     }

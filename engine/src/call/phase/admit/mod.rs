@@ -22,6 +22,7 @@ use crate::core::Core;
 use crate::event::{CallStarted, Event};
 use crate::hunt::Hunt;
 use crate::input::Flow;
+use crate::journal::Marked;
 use crate::media::Side;
 use crate::route::{DialogPolicy, Step};
 use crate::sdp::Sdp;
@@ -97,11 +98,11 @@ impl Begin<'_, '_> {
             routing,
             source: self.source,
             legs: vec![leg],
-            phase: Phase::Dialling(Box::new(dialling)),
-            media: None,
-            did_call: None,
-            exchanges: Vec::new(),
-            record,
+            phase: Marked::new(Phase::Dialling(Box::new(dialling))),
+            media: Marked::new(None),
+            did_call: Marked::new(None),
+            exchanges: Marked::new(Vec::new()),
+            record: Marked::new(record),
             unsaved: Unsaved::everything(),
             finished: None,
         };
@@ -222,7 +223,7 @@ impl Call {
             })?);
         }
         self.enter_did(core)?;
-        self.media = Some(Media::open(core)?);
+        *self.media = Some(Media::open(core)?);
         let body = msg.body();
         let offer = match (body.is_empty(), msg.content_type()) {
             (true, _) => None,
@@ -236,7 +237,7 @@ impl Call {
         };
         self.offer_reliability(core, msg);
         self.agree(A, offer.as_ref().map_or(&[][..], |_| body).into(), None);
-        if let Phase::Dialling(dialling) = &mut self.phase {
+        if let Phase::Dialling(dialling) = &mut *self.phase {
             dialling.hunt = Hunt::new(routed.steps);
             dialling.offer = offer;
             dialling.max_forwards = hops.min(MAX_FORWARDS);
@@ -254,7 +255,7 @@ impl Call {
             core.io.counters.refused_did_busy += 1;
             return Err(Cause::Busy);
         };
-        self.did_call = Some(place);
+        *self.did_call = Some(place);
         Ok(())
     }
 
@@ -265,7 +266,7 @@ impl Call {
         let repeat = self.timer(CallTimer::RepeatRinging);
         let timer = core.io.arm(REPEAT_RINGING, repeat);
         self.leg_mut(A).timer = Some(timer);
-        let Phase::Dialling(dialling) = &mut self.phase else { return };
+        let Phase::Dialling(dialling) = &mut *self.phase else { return };
         let next = dialling.hunt.begin();
         self.advance(core, next, admitted);
     }

@@ -1,0 +1,245 @@
+//! The parts of a leg.
+
+use crate::call::leg::{Abilities, Invite, Place};
+use crate::call::session::Ask;
+use crate::call::{Leg, LegState};
+use crate::cdr::CdrLeg;
+use crate::core::Core;
+use crate::id::Key;
+use crate::journal::{Parts, Pen, Reader, Usual, image, sparse};
+use crate::media::Side;
+use crate::plan::E164;
+use crate::route::{DialogPolicy, TrunkIx};
+use crate::sip::dialog::Dialog;
+use crate::sip::transaction::{
+    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
+    put_server, stage_of_client, stage_of_server,
+};
+use crate::time::WallTime;
+
+use super::Part;
+
+/// What of a leg the journal has.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    /// How it stands.
+    pub(super) state: bool,
+    /// Its nature, and what is large of its INVITE.
+    pub(super) invite: bool,
+    /// The edition of its dialog.
+    dialog: Option<u32>,
+    /// How far the transaction of its INVITE was.
+    stage: Option<Stage>,
+    /// What its peer described.
+    pub(super) described: bool,
+    /// What its peer was told.
+    pub(super) told: bool,
+}
+
+/// What never changes of a leg, as long as its INVITE is the same.
+struct Nature {
+    invite: Invite,
+    trunk: Option<TrunkIx>,
+    phone: Option<Key>,
+    origin_id: u64,
+    nat: bool,
+    place: Place,
+    side: Side,
+    policy: DialogPolicy,
+    invite_seq: u32,
+    wish: Ask,
+    record: Option<Attempt>,
+}
+
+/// What of its part of the record is known when it is dialled.
+struct Attempt {
+    destination: Key,
+    trunk_out: Option<Key>,
+    dialled: String,
+    presented: Option<E164>,
+    started_at: WallTime,
+}
+
+image!(struct Nature {
+    invite, trunk, phone, origin_id, nat, place, side, policy, invite_seq, wish, record,
+});
+image!(struct Attempt { destination, trunk_out, dialled, presented, started_at });
+sparse!(CdrLeg as put_outcome, get_outcome {
+    0 = ringing_at, 1 = answered_at, 2 = ended_at, 3 = sip_status, 4 = q850_cause, 5 = media,
+} not { destination, trunk_out, dialled, presented, started_at });
+// The state and the CSeq numbers of the dialog stand before these.
+sparse!(Leg as put_further, get_further {
+    0 = channel, 1 = pending_ok, 2 = owed_ack, 3 = last_ack, 4 = origin_version, 5 = sends,
+    6 = timer, 7 = bye_owed, 8 = ringing, 9 = replaces, 10 = strays, 11 = can, 12 = session,
+    13 = early, 14 = heard, 15 = reliable, 16 = prack_due, 17 = bye_until, 18 = left_at,
+} not {
+    dialog, state, record, invite, trunk, phone, origin_id, nat, place, side, policy, invite_seq, wish,
+    described, told, served, asked, sent_by, hop, probe, invite_sent, bye,
+});
+
+impl Usual for Abilities {
+    fn is_usual(&self) -> bool {
+        *self == Abilities::default()
+    }
+}
+
+/// Writes the parts of a leg that are not as the journal has them.
+pub(super) fn save(leg: &Leg, at: usize, saved: &mut Saved, pen: &mut Pen<'_>) {
+    let renewed = !std::mem::replace(&mut saved.invite, true);
+    if renewed {
+        pen.part(Part::Nature.of(at), |pen| put_nature(leg, pen));
+        if leg.state != LegState::Gone {
+            pen.part(Part::Large.of(at), |pen| match leg.invite {
+                Invite::Received(server) => put_large_of_server(server, pen),
+                Invite::Sent(client) => put_large_of_client(client, pen),
+            });
+        }
+    }
+    if saved.dialog.replace(leg.dialog.edition) != Some(leg.dialog.edition) {
+        pen.part(Part::Dialog.of(at), |pen| pen.put(&leg.dialog));
+    }
+    if !std::mem::replace(&mut saved.state, true) {
+        let stage = pen.core.and_then(|core| match leg.invite {
+            Invite::Received(server) => stage_of_server(server, &core.transactions),
+            Invite::Sent(client) => stage_of_client(client, &core.transactions),
+        });
+        if leg.keeps_transaction() && (renewed || stage != saved.stage) {
+            pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen));
+            saved.stage = stage;
+        }
+        pen.part(Part::State.of(at), |pen| put_state(leg, pen));
+    }
+    if !std::mem::replace(&mut saved.described, true) {
+        pen.part(Part::Described.of(at), |pen| pen.put(&leg.described));
+    }
+    if !std::mem::replace(&mut saved.told, true) {
+        pen.part(Part::Told.of(at), |pen| pen.put(&leg.told));
+    }
+}
+
+pub(super) fn put_nature(leg: &Leg, pen: &mut Pen<'_>) {
+    pen.put(&Nature {
+        invite: leg.invite,
+        trunk: leg.trunk,
+        phone: leg.phone.clone(),
+        origin_id: leg.origin_id,
+        nat: leg.nat,
+        place: leg.place,
+        side: leg.side,
+        policy: leg.policy,
+        invite_seq: leg.invite_seq,
+        wish: leg.wish,
+        record: leg.record.as_deref().map(Attempt::of),
+    });
+}
+
+impl Attempt {
+    fn of(leg: &CdrLeg) -> Attempt {
+        Attempt {
+            destination: leg.destination.clone(),
+            trunk_out: leg.trunk_out.clone(),
+            dialled: leg.dialled.clone(),
+            presented: leg.presented,
+            started_at: leg.started_at,
+        }
+    }
+
+    fn record(self) -> CdrLeg {
+        let Attempt { destination, trunk_out, dialled, presented, started_at } = self;
+        CdrLeg {
+            destination,
+            trunk_out,
+            dialled,
+            presented,
+            started_at,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: started_at,
+            sip_status: 0,
+            q850_cause: 0,
+            media: None,
+        }
+    }
+}
+
+impl Nature {
+    fn leg(self, dialog: Dialog) -> Leg {
+        let Nature { trunk, phone, place, side, invite_seq, wish, .. } = self;
+        let record = self.record.map(|attempt| Box::new(attempt.record()));
+        let leg = Leg::new(dialog, self.invite, self.origin_id, self.nat, self.policy);
+        Leg { trunk, phone, place, side, invite_seq, wish, record, ..leg }
+    }
+}
+
+pub(super) fn put_state(leg: &Leg, pen: &mut Pen<'_>) {
+    pen.put(&leg.state);
+    pen.put(&leg.dialog.local_seq);
+    pen.put(&leg.dialog.remote_seq);
+    leg.put_further(pen);
+    pen.byte(u8::from(leg.record.is_some()));
+    if let Some(record) = &leg.record {
+        record.put_outcome(pen);
+    }
+    pen.number(leg.served.len() as u64);
+    for server in &leg.served {
+        put_server(*server, pen);
+    }
+    pen.number(leg.asked.len() as u64);
+    for client in &leg.asked {
+        put_client(*client, pen);
+    }
+}
+
+pub(super) fn put_transaction(leg: &Leg, pen: &mut Pen<'_>) {
+    pen.lean = true;
+    match leg.invite {
+        Invite::Received(server) => put_server(server, pen),
+        Invite::Sent(client) => put_client(client, pen),
+    }
+    pen.lean = false;
+}
+
+impl Leg {
+    /// Of a leg of ours that is gone nothing is acknowledged or cancelled any more.
+    pub(super) fn keeps_transaction(&self) -> bool {
+        matches!(self.invite, Invite::Received(_)) || self.state != LegState::Gone
+    }
+}
+
+/// Reads a leg, and puts its transactions back in their places.
+pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
+    let part = |part: Part| parts.by_number.get(&part.of(at)).map_or(&[][..], |bytes| bytes);
+    let nature: Nature = Reader::of(part(Part::Nature), Some(core)).get()?;
+    let mut leg = nature.leg(Reader::of(part(Part::Dialog), None).get()?);
+    let mut from = Reader::of(part(Part::State), Some(core));
+    leg.state = from.get()?;
+    leg.dialog.local_seq = from.get()?;
+    leg.dialog.remote_seq = from.get()?;
+    leg.get_further(&mut from)?;
+    match (from.get()?, &mut leg.record) {
+        (false, record) => *record = None,
+        (true, record) => record.as_mut()?.get_outcome(&mut from)?,
+    }
+    for _ in 0..from.number()? {
+        leg.served.push(get_server(&mut from)?);
+    }
+    for _ in 0..from.number()? {
+        leg.asked.push(get_client(&mut from)?);
+    }
+    if leg.keeps_transaction() {
+        let mut from = Reader::of(part(Part::Transaction), Some(core));
+        from.large = part(Part::Large);
+        match leg.invite {
+            Invite::Received(_) => {
+                get_server(&mut from)?;
+            }
+            Invite::Sent(_) => {
+                let client = get_client(&mut from)?;
+                leg.invite_sent = core.transactions.sent(client);
+            }
+        }
+    }
+    leg.described = Reader::of(part(Part::Described), None).get().unwrap_or_default();
+    leg.told = Reader::of(part(Part::Told), None).get().unwrap_or_default();
+    Some(leg)
+}

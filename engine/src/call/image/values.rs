@@ -1,0 +1,112 @@
+//! Images of what a call and its legs are made of.
+
+use crate::id::Key;
+use crate::journal::{Image, Pen, Reader, image};
+use crate::route::{CallerSide, DiversionReason, Redirection, TrunkIx};
+
+use crate::call::leg::{Abilities, Invite, PendingOk, Place, SessionTimer};
+use crate::call::media::Media;
+use crate::call::record::{Answered, End};
+use crate::call::reliable::{Early, Progress, Reliable, Unacknowledged};
+use crate::call::session::Terms;
+use crate::call::{
+    Asked, Dialling, Exchange, Far, LegState, Near, OfferIn, Phase, Purpose, Source, Talking,
+    Transfer,
+};
+
+image!(enum LegState { 0 = Calling, 1 = Cancelling, 2 = Up, 3 = Leaving, 4 = Gone });
+image!(enum Invite { 0 = Received(server), 1 = Sent(client) });
+image!(struct Place { step, branch, attempt });
+image!(struct PendingOk { server, seq, bytes, interval, resend, over, answer_to });
+image!(struct Abilities { update });
+image!(struct SessionTimer { terms, timer, over });
+image!(struct Terms { expires, ours });
+image!(struct Progress { status, sdp, extra });
+image!(struct Reliable { rseq, waiting, queue, answered });
+image!(struct Unacknowledged { rseq, bytes, sdp, interval, resend, over });
+image!(struct Early { tag, dialog, rseq, answer, agreed });
+image!(struct Answered { at, mono, leg });
+image!(struct End { at, duration, result, sip_status, q850_cause, ended_by });
+image!(enum DiversionReason {
+    0 = Unconditional, 1 = UserBusy, 2 = NoAnswer, 3 = Unavailable, 4 = Unknown, 5 = Deflection,
+    6 = TimeOfDay, 7 = DoNotDisturb, 8 = FollowMe, 9 = OutOfService, 10 = Away,
+});
+image!(struct Redirection { number, reason, counter, private } later { status });
+image!(struct CallerSide { display, network, redirections, own });
+image!(struct Dialling {
+    hunt, offer, onto, origin_id, passed, max_forwards, session, side, tail, reason, best, early,
+    progress, held, given, resolving,
+} later { launches, redirected } not { ways = Vec::new() });
+image!(enum OfferIn { 0 = Request, 1 = Answer });
+image!(enum Near { 0 = Invite, 1 = Update, 2 = Prack, 3 = Other });
+image!(enum Far { 0 = Invite(offer), 1 = Update, 2 = Other });
+image!(struct Asked { leg, server, seq, near, session });
+image!(enum Purpose { 0 = Passed(asked), 1 = Renewal(min_se), 2 = Rejoin(then) });
+image!(struct Exchange { purpose, to, client, far, far_seq, offer, told });
+image!(struct Transfer { by, kept, refer, told, dialling });
+image!(struct Talking { pair, transfer } later { rejoins });
+image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
+
+/// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.
+impl Image for TrunkIx {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Some(snapshot) = pen.snapshot else { return };
+        pen.put(&snapshot.trunk(*self).key);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let key: Key = from.get()?;
+        from.core.as_ref()?.routing.snapshot.trunk_of_key(&key)
+    }
+}
+
+/// Whom the call came from, by key. Reading fails when the trunk or the phone has been taken
+/// away meanwhile.
+impl Image for Source {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Some(snapshot) = pen.snapshot else { return };
+        let (kind, key) = match self {
+            Source::Trunk(at) => (0, &snapshot.trunk(*at).key),
+            Source::Extension(at) => (1, &snapshot.extension(*at).user),
+        };
+        pen.byte(kind);
+        pen.put(key);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (kind, key): (_, Key) = (from.byte()?, from.get()?);
+        let snapshot = &from.core.as_ref()?.routing.snapshot;
+        match kind {
+            0 => snapshot.trunk_of_key(&key).map(Source::Trunk),
+            1 => snapshot.extension_of_user(key.as_str()).map(Source::Extension),
+            _ => None,
+        }
+    }
+}
+
+/// Reading takes the same ports again.
+impl Image for Media {
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Media { session, a, b, watched: _, remotes } = self;
+        pen.put(session);
+        pen.put(a);
+        pen.put(b);
+        pen.put(&remotes[0]);
+        pen.put(&remotes[1]);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (session, a, b) = (from.get()?, from.get()?, from.get()?);
+        let remotes = [from.get()?, from.get()?];
+        let core = from.core.as_mut()?;
+        core.keep_session(session);
+        if !core.ports.reserve(a) {
+            from.lost = true;
+        } else if !core.ports.reserve(b) {
+            let now = core.io.now.mono;
+            core.ports.give_back(a, now);
+            from.lost = true;
+        }
+        Some(Media { session, a, b, watched: false, remotes })
+    }
+}
