@@ -129,14 +129,15 @@ class Caller:
         self.way = way
         self.ip, self.port = way.here
         self.call = self.dialog = None
-        self.answer = ""
+        self.answer = self.branch = ""
 
     def ask(self, method, uri, to, cseq, body=""):
         kind = "Content-Type: application/sdp\r\n" if body else ""
         here = f"{self.ip}:{self.port}"
+        self.branch = f"z9hG4bK{next(REQUESTS)}"
         request = (
             f"{method} {uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{self.way.transport} {here};branch=z9hG4bK{next(REQUESTS)};rport\r\n"
+            f"Via: SIP/2.0/{self.way.transport} {here};branch={self.branch};rport\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:0399990000@{self.ip}>;tag=caller\r\nTo: {to}\r\n"
             f"Call-ID: {self.call}@{self.ip}\r\nCSeq: {cseq} {method}\r\n"
             f"Contact: <sip:{here};transport={self.way.transport.lower()}>\r\n"
@@ -145,14 +146,16 @@ class Caller:
         self.way.send(request.encode())
 
     def status(self, method):
-        """The final answer and its status."""
+        """The final answer to what was asked last, and its status. A late one to an earlier request,
+        which had been sent again, is nobody's (RFC 3261 17.1.3)."""
         while True:
             try:
                 answer = self.way.receive().decode(errors="replace")
             except TimeoutError as error:
                 raise AssertionError(f"{method} is not answered") from error
             status = re.match(r"SIP/2\.0 ([2-6]\d\d) ", answer)
-            if status and header(answer, "CSeq").endswith(method):
+            mine = f"branch={self.branch};" in header(answer, "Via") + ";"
+            if status and mine and header(answer, "CSeq").endswith(method):
                 return int(status.group(1)), answer
 
     def final(self, method):
