@@ -154,20 +154,15 @@ impl Engine {
     fn on_message(&mut self, flow: Flow, bytes: &[u8]) {
         self.core.io.counters.sip_received += 1;
         self.core.connections.heard(flow);
-        let msg = match Message::parse_datagram(bytes) {
-            Ok(msg) => msg,
-            Err(error) => {
-                // RFC 5626 3.5.1: nothing but line ends keeps a NAT open.
-                if error.kind != crate::sip::syntax::ParseErrorKind::Empty {
-                    self.core.io.counters.sip_malformed += 1;
-                }
-                return;
-            }
-        };
-        match msg.status() {
-            Some(status) => self.on_response(flow, &msg, status),
-            None => self.on_request(flow, &msg),
-        }
+        Message::of_datagram(bytes, |parsed| match parsed {
+            Ok(msg) => match msg.status() {
+                Some(status) => self.on_response(flow, msg, status),
+                None => self.on_request(flow, msg),
+            },
+            // RFC 5626 3.5.1: nothing but line ends keeps a NAT open.
+            Err(error) if error.kind == crate::sip::syntax::ParseErrorKind::Empty => {}
+            Err(_) => self.core.io.counters.sip_malformed += 1,
+        });
     }
 
     fn on_response(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {

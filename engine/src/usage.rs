@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::id::Key;
 use crate::journal::{Image, Pen, Reader};
-use crate::plan::E164;
+use crate::plan::{E164, NumberHash};
 use crate::route::{Snapshot, TrunkIx};
 use crate::time::Timestamp;
 
@@ -108,7 +108,7 @@ struct TrunkUse {
 pub(crate) struct Usage {
     trunks: Vec<TrunkUse>,
     by_key: BTreeMap<Key, TrunkSlot>,
-    dids: HashMap<E164, u32, std::hash::BuildHasherDefault<std::hash::DefaultHasher>>,
+    dids: HashMap<E164, u32, NumberHash>,
 }
 
 impl Usage {

@@ -74,8 +74,12 @@ pub(crate) fn supported(out: &mut Vec<u8>) {
 }
 
 /// RFC 3326: why a request or answer ends something.
-pub(crate) fn reason_line(q850: u8) -> String {
-    format!("Reason: Q.850;cause={q850}\r\n")
+pub(crate) fn reason_line(q850: u8) -> Vec<u8> {
+    let mut line = Vec::with_capacity(32);
+    line.extend_from_slice(b"Reason: Q.850;cause=");
+    put_number(&mut line, q850.into());
+    line.extend_from_slice(b"\r\n");
+    line
 }
 
 /// A request within a dialog.

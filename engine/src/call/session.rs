@@ -123,12 +123,10 @@ pub(crate) fn opening(policy: &SessionTimerPolicy, min_se: Option<u32>) -> Strin
         Refresher::Us => ";refresher=uac",
         Refresher::Peer => ";refresher=uas",
     };
-    let mut lines = format!("Session-Expires: {expires}{refresher}\r\n");
-    if shortest != DEFAULT_MIN_SE || min_se.is_some() {
-        // Writing into a String cannot fail.
-        let _ = write!(lines, "Min-SE: {shortest}\r\n");
-    }
-    lines
+    let min = (shortest != DEFAULT_MIN_SE || min_se.is_some()).then(|| shortest.to_string());
+    let min = min.as_deref().map_or(["", "", ""], |shortest| ["Min-SE: ", shortest, "\r\n"]);
+    let expires = expires.to_string();
+    ["Session-Expires: ", &expires, refresher, "\r\n", min[0], min[1], min[2]].concat()
 }
 
 /// The lines of a request of ours within a dialog that has `terms`.

@@ -1,8 +1,10 @@
 //! Peers of a trunk: where calls that leave by it are sent.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::input::Transport;
+use crate::sip::syntax::{put_ipv4, put_number};
 use crate::sip::transport::{Question, Target};
 
 /// Share of a peer that names none among those of its priority.
@@ -86,16 +88,22 @@ impl PeerSpec {
 
     /// Where it is, as it stands in a Request-URI after the user: `host:port;transport=tcp`.
     pub(crate) fn uri_place(&self) -> String {
-        let mut text = self.host.to_string();
+        let mut text = Vec::with_capacity(32);
+        match &self.host {
+            PeerHost::Address(IpAddr::V4(ip)) => put_ipv4(&mut text, *ip),
+            // Writing into a Vec cannot fail.
+            host => drop(write!(text, "{host}")),
+        }
         if let Some(port) = self.address().map(|address| address.port()).or(self.port) {
-            text.push_str(&format!(":{port}"));
+            text.push(b':');
+            put_number(&mut text, port.into());
         }
-        match self.transport {
-            None | Some(Transport::Udp) => {}
-            Some(Transport::Tcp) => text.push_str(";transport=tcp"),
-            Some(Transport::Tls) => text.push_str(";transport=tls"),
-        }
-        text
+        text.extend_from_slice(match self.transport {
+            None | Some(Transport::Udp) => b"",
+            Some(Transport::Tcp) => b";transport=tcp",
+            Some(Transport::Tls) => b";transport=tls",
+        });
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 

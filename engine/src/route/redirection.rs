@@ -2,7 +2,7 @@
 //! them, read from either and written as either (RFC 7544).
 
 use crate::plan::E164;
-use crate::sip::syntax::{HeaderId, Message, NameAddr, Uri};
+use crate::sip::syntax::{HeaderId, Message, NameAddr, Uri, put_number};
 
 use super::writing::Writing;
 
@@ -178,9 +178,13 @@ pub(super) fn write_diversion(list: &[Redirection], writing: &Writing<'_>, out: 
         out.extend_from_slice(b"Diversion: ");
         write_party(one, writing, "", out);
         let privacy = if one.private { "full" } else { "off" };
-        let (reason, counter) = (one.reason.row().1, one.counter);
-        let params = format!(";reason={reason};counter={counter};privacy={privacy}\r\n");
-        out.extend_from_slice(params.as_bytes());
+        out.extend_from_slice(b";reason=");
+        out.extend_from_slice(one.reason.row().1.as_bytes());
+        out.extend_from_slice(b";counter=");
+        put_number(out, one.counter.into());
+        out.extend_from_slice(b";privacy=");
+        out.extend_from_slice(privacy.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 }
 

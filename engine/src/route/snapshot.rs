@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cause::Cause;
 use crate::id::Key;
-use crate::plan::{DigitEdits, E164, NumberFormat, UriForm};
+use crate::plan::{DigitEdits, E164, NumberFormat, NumberHash, UriForm};
 use crate::secret::Secret;
 
 use super::compile::compile;
@@ -38,7 +38,7 @@ pub struct Snapshot {
     pub(crate) dids: Vec<Did>,
     pub(crate) destinations: Vec<Destination>,
     pub(crate) extensions: Vec<Extension>,
-    pub(super) did_by_number: HashMap<E164, DidIx>,
+    pub(super) did_by_number: HashMap<E164, DidIx, NumberHash>,
     pub(super) extension_by_user: BTreeMap<Key, ExtensionIx>,
     /// Enabled trunks with an account here, by its user name.
     pub(super) trunk_by_account: BTreeMap<Key, TrunkIx>,

@@ -65,8 +65,12 @@ pub(super) enum Connection {
 /// Whether a body is free of NUL and of carriage returns inside a line, which RFC 4566 9 forbids
 /// and other parsers take for the end of a line or of everything.
 fn is_clean(body: &[u8]) -> bool {
-    memchr::memchr2_iter(b'\r', 0, body)
-        .all(|at| body.get(at) == Some(&b'\r') && body.get(at + 1) == Some(&b'\n'))
+    // All bytes are looked at, in wide registers, rather than up to the first bad one.
+    let pairs = body.iter().zip(body.get(1..).unwrap_or_default());
+    let bad = pairs.fold(false, |bad, (byte, next)| {
+        bad | (*byte == 0) | ((*byte == b'\r') & (*next != b'\n'))
+    });
+    !bad && !matches!(body.last(), Some(0 | b'\r'))
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
@@ -156,7 +160,7 @@ fn media_line(value: &[u8]) -> Option<Media<'_>> {
     let (kind, rest) = word(value)?;
     let (port, rest) = word(rest)?;
     let (proto, formats) = word(rest)?;
-    let port = port.split('/').next()?;
+    let port = before_slash(port);
     Some(Media {
         kind,
         port: number(port)?,
@@ -172,12 +176,12 @@ fn media_line(value: &[u8]) -> Option<Media<'_>> {
 
 /// `IN IP4 192.0.2.1`, with a TTL and a count after a multicast address.
 pub(super) fn connection(value: &[u8]) -> Option<Connection> {
-    let (net, rest) = word(value)?;
-    let (family, rest) = word(rest)?;
+    let (net, rest) = part(value)?;
+    let (family, rest) = part(rest)?;
     let (address, _) = word(rest)?;
-    let address = address.split('/').next()?;
-    let known = net.eq_ignore_ascii_case("IN")
-        && (family.eq_ignore_ascii_case("IP4") || family.eq_ignore_ascii_case("IP6"));
+    let address = before_slash(address);
+    let known = net.eq_ignore_ascii_case(b"IN")
+        && (family.eq_ignore_ascii_case(b"IP4") || family.eq_ignore_ascii_case(b"IP6"));
     if !known || address.is_empty() {
         return None;
     }
@@ -202,11 +206,23 @@ fn rtcp_attribute(value: &[u8]) -> Option<(Option<IpAddr>, u16)> {
 
 /// The word at the front, and what follows it. Several spaces count as one.
 pub(super) fn word(value: &[u8]) -> Option<(&str, &[u8])> {
+    let (word, rest) = part(value)?;
+    Some((std::str::from_utf8(word).ok()?, rest))
+}
+
+/// [`word`] of any bytes.
+#[inline]
+fn part(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = value.iter().position(|b| *b != b' ' && *b != b'\t')?;
     let value = value.get(start..)?;
     let end = value.iter().position(|b| *b == b' ' || *b == b'\t').unwrap_or(value.len());
-    let (word, rest) = value.split_at(end);
-    Some((std::str::from_utf8(word).ok()?, rest))
+    Some(value.split_at(end))
+}
+
+/// Without a TTL or a count.
+fn before_slash(word: &str) -> &str {
+    let end = word.bytes().position(|b| b == b'/').unwrap_or(word.len());
+    word.get(..end).unwrap_or_default()
 }
 
 /// Digits alone, without a sign.

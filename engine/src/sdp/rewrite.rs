@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::parse::{Connection, Line, connection, lines, word};
 use super::{Media, Sdp};
-use crate::sip::syntax::put_number;
+use crate::sip::syntax::{put_ipv4, put_number};
 
 /// Where the relay listens for the side that will read the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,11 +145,8 @@ fn write_rtcp(media: &Media<'_>, line: &Line<'_>, relay: RelayAddress, out: &mut
 fn put_address(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
-            out.extend_from_slice(b"IN IP4");
-            for (octet, before) in ip.octets().into_iter().zip([b' ', b'.', b'.', b'.']) {
-                out.push(before);
-                put_number(out, octet.into());
-            }
+            out.extend_from_slice(b"IN IP4 ");
+            put_ipv4(out, ip);
         }
         // Writing into a Vec cannot fail.
         IpAddr::V6(ip) => drop(write!(out, "IN IP6 {ip}")),

@@ -7,6 +7,7 @@ use crate::input::{Flow, Transport};
 use crate::journal::{Image, Pen, Reader, image};
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
+use super::token::hex;
 
 /// Routes kept per dialog; a longer path is a loop or an attack.
 const MAX_ROUTES: usize = 16;
@@ -59,13 +60,12 @@ pub(crate) struct SessionIds {
 impl SessionIds {
     /// Of an end that has none: a new one.
     pub(crate) fn made(random: [u64; 2]) -> SessionIds {
-        SessionIds { local: format!("{:016x}{:016x}", random[0], random[1]).into(), remote: None }
+        SessionIds { local: made_id(random), remote: None }
     }
 
     /// Of the end that calls: its own, as it came to us, else a new one.
     pub(crate) fn of(msg: &Message<'_>, random: [u64; 2]) -> SessionIds {
-        let made = || format!("{:016x}{:016x}", random[0], random[1]).into();
-        SessionIds { local: local_id(msg).unwrap_or_else(made), remote: None }
+        SessionIds { local: local_id(msg).unwrap_or_else(|| made_id(random)), remote: None }
     }
 
     fn answered(&mut self, msg: &Message<'_>) {
@@ -82,6 +82,12 @@ impl SessionIds {
             out.extend_from_slice(part.as_bytes());
         }
     }
+}
+
+fn made_id(random: [u64; 2]) -> Box<str> {
+    let mut text = Vec::with_capacity(32);
+    random.into_iter().for_each(|half| hex(half, 16, &mut text));
+    String::from_utf8(text).unwrap_or_default().into()
 }
 
 /// The id of the end that sent a message.

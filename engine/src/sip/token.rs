@@ -68,9 +68,28 @@ impl Branch {
     }
 }
 
+/// Every byte in hexadecimal digits.
+static PAIRS: [[u8; 2]; 256] = pairs();
+
+const fn pairs() -> [[u8; 2]; 256] {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+}
+
 /// Writes the low `width` hexadecimal digits of `value`.
 pub(crate) fn hex(value: u64, width: u32, out: &mut Vec<u8>) {
-    out.extend((0..width).rev().map(|at| b"0123456789abcdef"[(value >> (at * 4) & 15) as usize]));
+    let mut digits = [[0; 2]; 8];
+    for (pair, byte) in digits.iter_mut().zip(value.to_be_bytes()) {
+        *pair = PAIRS[usize::from(byte)];
+    }
+    let unwanted = digits.as_flattened().len().saturating_sub(width as usize);
+    out.extend_from_slice(digits.as_flattened().get(unwanted..).unwrap_or_default());
 }
 
 fn unhex(rest: &mut &[u8], width: usize) -> Option<u64> {

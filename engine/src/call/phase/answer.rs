@@ -334,7 +334,7 @@ impl Call {
         let seq = self.leg_mut(leg).dialog.next_seq();
         let reason = compose::reason_line(q850);
         let owner = self.owner(leg);
-        let bye = InDialog { method: "BYE", seq, extra: reason.as_bytes(), content: None };
+        let bye = InDialog { method: "BYE", seq, extra: &reason, content: None };
         let client = send(core, &self.leg(leg).dialog, &bye, Some(owner));
         let until = core.io.now.mono + F;
         let leg = self.leg_mut(leg);

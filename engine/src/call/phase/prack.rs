@@ -217,7 +217,10 @@ impl Call {
                 dialog.complete(msg);
                 let early =
                     Early { tag: tag.into(), dialog, rseq: None, answer: None, agreed: false };
-                self.leg_mut(leg).early.push(early);
+                let all = &mut self.leg_mut(leg).early;
+                // Nearly always it stays alone, and it is large.
+                all.reserve_exact(1);
+                all.push(early);
                 self.leg(leg).early.len() - 1
             }
         };

@@ -103,7 +103,7 @@ impl Call {
         match self.leg(A).state {
             LegState::Calling => {
                 if let Invite::Received(server) = self.leg(A).invite {
-                    let mut extra = reason_line(q850).into_bytes();
+                    let mut extra = reason_line(q850);
                     // A full trunk towards the callee is no reason to keep other calls away.
                     if status == 503 && by == EndedBy::System {
                         extra.extend_from_slice(RETRY_AFTER);

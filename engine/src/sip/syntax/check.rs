@@ -69,10 +69,10 @@ impl<'a> Message<'a> {
     }
 
     fn check_common(&self) -> Result<CSeq<'a>, ParseError> {
-        for id in SINGLE {
-            if self.is_repeated(id) {
-                return Err(ParseErrorKind::Repeated(id).into());
-            }
+        if let Some(id) =
+            SINGLE.into_iter().filter(|_| self.repeated).find(|id| self.is_repeated(*id))
+        {
+            return Err(ParseErrorKind::Repeated(id).into());
         }
         let via = self.top_via()?;
         let alone = self.first(HeaderId::Via).is_some_and(|value| value.len() == via.raw.len());

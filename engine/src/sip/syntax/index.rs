@@ -54,7 +54,47 @@ impl Fault {
     }
 }
 
-pub(super) fn index(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
+/// What the start line says, and where the header block begins.
+struct Begun<'a> {
+    bytes: &'a [u8],
+    start: Start<'a>,
+    fault: Fault,
+    headers: usize,
+}
+
+/// Indexes a message and gives it to `then` where it lies: it is large, and a copy of it would
+/// cost as much as a header field.
+pub(super) fn index<'a, R>(
+    bytes: &'a [u8],
+    then: impl FnOnce(Result<&Message<'a>, ParseError>) -> R,
+) -> R {
+    let Begun { bytes, start, fault, headers } = match begin(bytes) {
+        Ok(begun) => begun,
+        Err(error) => return then(Err(error)),
+    };
+    let mut message = Message {
+        bytes,
+        head: None,
+        start,
+        slots: [Slot::EMPTY; MAX_HEADERS],
+        count: 0,
+        first: [Slot::NONE; HeaderId::COUNT],
+        body: &[],
+        repeated: false,
+        fault,
+        read: Read::default(),
+    };
+    let body = index_headers(&mut message, headers);
+    message.head = bytes.get(..body).and_then(scan::text);
+    cut_body(&mut message, body);
+    match message.fault() {
+        // A malformed response is of no use and is not answered either.
+        Err(error) if !message.is_request() => then(Err(error)),
+        _ => then(Ok(&message)),
+    }
+}
+
+fn begin(bytes: &[u8]) -> Result<Begun<'_>, ParseError> {
     if bytes.len() > MAX_DATAGRAM {
         return Err(ParseErrorKind::TooLarge.into());
     }
@@ -65,25 +105,7 @@ pub(super) fn index(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
     let line = bytes.get(..line_end).unwrap_or_default();
     let mut fault = Fault::default();
     let start = start_line(line.strip_suffix(b"\r").unwrap_or(line), &mut fault)?;
-    let mut message = Message {
-        bytes,
-        head: None,
-        start,
-        slots: [Slot::EMPTY; MAX_HEADERS],
-        count: 0,
-        first: [Slot::NONE; HeaderId::COUNT],
-        body: &[],
-        fault,
-        read: Read::default(),
-    };
-    let body = index_headers(&mut message, line_end + 1);
-    message.head = bytes.get(..body).and_then(scan::text);
-    cut_body(&mut message, body);
-    // A malformed response is of no use and is not answered either.
-    if !message.is_request() {
-        message.fault()?;
-    }
-    Ok(message)
+    Ok(Begun { bytes, start, fault, headers: line_end + 1 })
 }
 
 fn start_line<'a>(line: &'a [u8], fault: &mut Fault) -> Result<Start<'a>, ParseError> {
@@ -193,6 +215,7 @@ fn push(message: &mut Message<'_>, last: &mut [u8; HeaderId::COUNT], slot: Slot)
     let Some(tail) = last.get_mut(slot.id as usize) else { return true };
     let before = std::mem::replace(tail, message.count);
     if let Some(before) = before.checked_sub(1) {
+        message.repeated = true;
         if let Some(before) = message.slots.get_mut(usize::from(before)) {
             before.next = message.count;
         }

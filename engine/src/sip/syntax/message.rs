@@ -54,6 +54,8 @@ pub struct Message<'a> {
     /// The link to the first slot of each id.
     pub(super) first: [u8; HeaderId::COUNT],
     pub(super) body: &'a [u8],
+    /// Some id has more than one field.
+    pub(super) repeated: bool,
     pub(super) fault: Fault,
     pub(super) read: Read<'a>,
 }
@@ -74,7 +76,15 @@ impl<'a> Message<'a> {
     ///
     /// An error means that there is nothing to answer: no SIP, or a response that is malformed.
     pub fn parse_datagram(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        super::index::index(bytes)
+        super::index::index(bytes, |parsed| parsed.cloned())
+    }
+
+    /// [`Message::parse_datagram`] for one who only looks at the message.
+    pub(crate) fn of_datagram<R>(
+        bytes: &'a [u8],
+        then: impl FnOnce(Result<&Self, ParseError>) -> R,
+    ) -> R {
+        super::index::index(bytes, then)
     }
 
     /// The start line.
@@ -132,6 +142,9 @@ impl<'a> Message<'a> {
 
     /// Whether more than one field has this id.
     pub fn is_repeated(&self, id: HeaderId) -> bool {
+        if !self.repeated {
+            return false;
+        }
         let first = self.first.get(id as usize).and_then(|link| self.slot(*link));
         first.is_some_and(|slot| slot.next != Slot::NONE)
     }

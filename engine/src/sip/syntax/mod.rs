@@ -37,7 +37,7 @@ pub(crate) use uri::unescape;
 pub use uri::{Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use writer::Writer;
-pub(crate) use writer::put_number;
+pub(crate) use writer::{put_ipv4, put_number};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use memchr::memchr2;
 /// `token`: header names, methods, parameter names.
 pub(super) const TOKEN: u16 = 1;
 /// What a user part may hold, beside the colon before a password. More than `user-unreserved`:
-/// `#` is written bare by every PBX that forwards feature codes (`*21#0312345678`).
+/// `#` is written bare by every PBX that forwards feature codes (`*21#0312345678`). The percent
+/// sign is left out, for two digits must follow it.
 pub(super) const USER: u16 = 2;
 /// A host name. The underscore is no letter of DNS but stands in names of private networks.
 pub(super) const HOST: u16 = 4;
@@ -48,10 +49,7 @@ const fn class_of(b: u8) -> u16 {
         class |= NAME;
     }
     let mark = matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
-    if alnum
-        || mark
-        || matches!(b, b'%' | b'#' | b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
-    {
+    if alnum || mark || matches!(b, b'#' | b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/') {
         class |= USER;
     }
     if alnum || matches!(b, b'-' | b'.' | b'_') {
@@ -192,6 +190,17 @@ impl<'a> Cursor<'a> {
     pub(super) fn take(&mut self, class: u16) -> &'a [u8] {
         let before = self.rest;
         let mut rest = before;
+        // Four at a time, of one class throughout as nearly all are.
+        while let [a, b, c, d, after @ ..] = rest
+            && CLASS[*a as usize]
+                & CLASS[*b as usize]
+                & CLASS[*c as usize]
+                & CLASS[*d as usize]
+                & class
+                != 0
+        {
+            rest = after;
+        }
         while let [first, after @ ..] = rest
             && is(*first, class)
         {

@@ -77,15 +77,10 @@ impl<'a> Uri<'a> {
     }
 
     fn read(raw: &'a str) -> Option<Self> {
-        let mut cursor = Cursor::of_text(raw);
-        let scheme = cursor.take_str(TOKEN)?;
-        let rest = raw.get(scheme.len() + 1..).filter(|_| cursor.eat(b':'))?;
-        let scheme = match scheme {
-            _ if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
-            _ if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
-            _ if scheme.eq_ignore_ascii_case("tel") => Scheme::Tel,
-            _ if is_scheme(scheme) => Scheme::Other,
-            _ => return None,
+        let (scheme, rest) = match raw.as_bytes() {
+            // As nearly all are written.
+            [b's', b'i', b'p', b':', ..] => (Scheme::Sip, raw.get("sip:".len()..)?),
+            _ => scheme_of(raw)?,
         };
         let empty = Uri {
             raw,
@@ -103,6 +98,21 @@ impl<'a> Uri<'a> {
             Scheme::Other => is_opaque(rest).then_some(empty),
         }
     }
+}
+
+/// The scheme, and what follows its colon.
+fn scheme_of(raw: &str) -> Option<(Scheme, &str)> {
+    let mut cursor = Cursor::of_text(raw);
+    let scheme = cursor.take_str(TOKEN)?;
+    let rest = raw.get(scheme.len() + 1..).filter(|_| cursor.eat(b':'))?;
+    let scheme = match scheme {
+        _ if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
+        _ if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
+        _ if scheme.eq_ignore_ascii_case("tel") => Scheme::Tel,
+        _ if is_scheme(scheme) => Scheme::Other,
+        _ => return None,
+    };
+    Some((scheme, rest))
 }
 
 /// RFC 3986 3.1.
@@ -171,20 +181,21 @@ struct UserInfo {
 fn user_info(text: &str) -> Option<UserInfo> {
     let bytes = text.as_bytes();
     let mut colon = None;
-    let mut at = 0;
-    loop {
-        match *bytes.get(at)? {
-            b'@' if at > 0 && colon != Some(0) => break,
+    let mut cursor = Cursor::of_text(text);
+    let at = loop {
+        cursor.take(USER);
+        let at = bytes.len() - cursor.rest.len();
+        match cursor.peek()? {
+            b'@' if at > 0 && colon != Some(0) => break at,
             b':' if colon.is_none() => colon = Some(at),
             b'%' => {
                 let digits = bytes.get(at + 1..at + 3)?;
                 digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
             }
-            byte if scan::is(byte, USER) => {}
             _ => return None,
         }
-        at += 1;
-    }
+        cursor.advance(1);
+    };
     let password = colon.map(|colon| colon + 1..at);
     Some(UserInfo { end: colon.unwrap_or(at), password, at })
 }

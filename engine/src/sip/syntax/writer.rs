@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::net::Ipv4Addr;
 
 use super::header::{Header, HeaderId};
 use super::{Message, scan};
@@ -146,6 +147,26 @@ fn put_joined(buf: &mut Vec<u8>, value: &[u8]) {
         }
         put_clean(buf, line);
     }
+}
+
+/// Appends an IPv4 address.
+pub(crate) fn put_ipv4(buf: &mut Vec<u8>, ip: Ipv4Addr) {
+    let [first, others @ ..] = ip.octets();
+    put_octet(buf, first);
+    for octet in others {
+        buf.push(b'.');
+        put_octet(buf, octet);
+    }
+}
+
+fn put_octet(buf: &mut Vec<u8>, octet: u8) {
+    if octet >= 100 {
+        buf.push(b'0' + octet / 100);
+    }
+    if octet >= 10 {
+        buf.push(b'0' + octet / 10 % 10);
+    }
+    buf.push(b'0' + octet % 10);
 }
 
 /// Appends a number in decimal digits.

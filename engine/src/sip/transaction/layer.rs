@@ -2,7 +2,7 @@
 //! what the four state machines decide.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::wheel::TimerId;
 
 use super::challenged::Challenged;
 use super::head::ResponseHead;
+use super::keyed::Keyed;
 use super::{Timer, invite_client, invite_server, non_invite_client, non_invite_server};
 
 /// A client transaction.
@@ -238,8 +239,7 @@ impl Transactions {
         source: IpAddr,
     ) -> Result<u128, ParseError> {
         let via = msg.top_via()?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.secret.0);
+        let mut hasher = Keyed::with(self.secret);
         method.as_str().hash(&mut hasher);
         source.hash(&mut hasher);
         // As written: an ACK or CANCEL copies the Via of its INVITE (RFC 3261 9.1, 17.1.1.3).
@@ -256,10 +256,7 @@ impl Transactions {
                 via.raw.hash(&mut hasher);
             }
         }
-        // The second half goes on from the state of the first under the other secret.
-        let mut second = hasher.clone();
-        second.write_u64(self.secret.1);
-        Ok(u128::from(hasher.finish()) << 64 | u128::from(second.finish()))
+        Ok(hasher.key())
     }
 
     /// What an INVITE outside any dialog shares with its copies that took another way: From tag,
@@ -269,14 +266,11 @@ impl Transactions {
         if msg.to().ok()?.tag().is_some() {
             return None;
         }
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.secret.0);
+        let mut hasher = Keyed::with(self.secret);
         msg.from().ok()?.tag()?.hash(&mut hasher);
         msg.call_id().ok()?.hash(&mut hasher);
         cseq.number.hash(&mut hasher);
-        let mut second = hasher.clone();
-        second.write_u64(self.secret.1);
-        Some(u128::from(hasher.finish()) << 64 | u128::from(second.finish()))
+        Some(hasher.key())
     }
 
     /// A number that stays the same for one request and that nobody else can foretell.

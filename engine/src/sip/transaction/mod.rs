@@ -11,6 +11,7 @@ mod head;
 mod image;
 pub(crate) mod invite_client;
 pub(crate) mod invite_server;
+mod keyed;
 mod layer;
 pub(crate) mod non_invite_client;
 pub(crate) mod non_invite_server;

@@ -92,12 +92,15 @@ impl Begin<'_, '_> {
             tail: self.tail(),
             ..Dialling::begin(Hunt::new(Arc::from([])), Side::B, origin_id, session)
         };
+        // A caller and, nearly always, one callee.
+        let mut legs = Vec::with_capacity(2);
+        legs.push(leg);
         let mut call = Call {
             id: new_id(core),
             handle,
             routing,
             source: self.source,
-            legs: vec![leg],
+            legs,
             phase: Marked::new(Phase::Dialling(Box::new(dialling))),
             media: Marked::new(None),
             did_call: Marked::new(None),
@@ -159,9 +162,7 @@ pub(in crate::call::phase) fn received_dialog(
         Tag { shard: core.config.shard, call: call.to_bits(), leg, random: core.io.rng.next_u64() };
     let mut local_tag = Vec::with_capacity(38);
     tag.write(&mut local_tag);
-    let mut local = msg.first(HeaderId::To)?.to_vec();
-    local.extend_from_slice(b";tag=");
-    local.extend_from_slice(&local_tag);
+    let local = [msg.first(HeaderId::To)?, b";tag=", &*local_tag].concat();
     let from = msg.from().ok()?;
     let contact = msg.contact().ok().flatten();
     Some(Dialog {

@@ -38,6 +38,9 @@ fn read(uri: &Uri<'_>, format: NumberFormat, edit: &DigitEdit) -> Option<E164> {
 /// elsewhere than it is written (RFC 3261 19.1.4).
 pub(super) fn parted_user<'a>(uri: &Uri<'a>) -> Option<std::borrow::Cow<'a, str>> {
     let user = uri.unescaped_user();
+    if matches!(user, std::borrow::Cow::Borrowed(_)) {
+        return Some(user);
+    }
     let parts = |text: &str| text.matches(';').count();
     (parts(&user) == parts(uri.user.unwrap_or_default())).then_some(user)
 }

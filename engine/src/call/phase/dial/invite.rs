@@ -245,7 +245,7 @@ impl Call {
             call_id: Call::new_call_id(core),
             local: local.into(),
             local_tag: String::from_utf8(local_tag).unwrap_or_default().into(),
-            remote: format!("<{}>", route.uri).into_bytes().into(),
+            remote: [b"<", route.uri.as_bytes(), b">"].concat().into(),
             remote_tag: None,
             local_seq: 1,
             remote_seq: None,
