@@ -94,7 +94,7 @@ pub enum Input<'a> {
         targets: &'a [ResolvedTarget],
     },
     /// The last datagram had lain for so long before it was handed over. Told while the shell is
-    /// behind; when it is not, it need not be.
+    /// behind, and zero when nothing waits any more; after that it need not be.
     Waited(std::time::Duration),
     /// From the relay.
     Media(MediaEvent),

@@ -6,6 +6,7 @@
 //! served. The engine then works at its capacity on what it has taken on (in the spirit of RFC
 //! 7339, without its signalling).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Limits;
@@ -17,27 +18,55 @@ const LATE: Duration = Duration::from_millis(50);
 /// New calls are taken on again when datagrams lie for less than this: the queue is nearly empty
 /// by then, and the engine never idle.
 const ON_TIME: Duration = Duration::from_millis(10);
-/// What was told is good for this long: a shell that is not behind any more says nothing.
+/// What was told is good for this long, should nobody say that the queue is empty again.
 const TOLD_FOR: Duration = Duration::from_millis(200);
 
 /// RFC 3261 17.1.1.2 timer B: so long a caller may repeat an INVITE. A copy of one that was
 /// refused, waiting in the queue behind it, must not become a call: its caller has gone.
 const COPIES_COME: Duration = Duration::from_secs(32);
-/// Refused INVITEs remembered, each at a place that its mark gives; a newer one takes the place.
-/// Copies lie seconds apart at most in a queue that is emptied, and a queue of 4,096 INVITEs is
-/// longer than a socket holds.
-const REMEMBERED: usize = 4096;
+/// Refused INVITEs remembered at least, if so many come within `COPIES_COME`; twice as many at
+/// most. Copies lie seconds apart in a queue that is emptied, and no socket's queue is as long.
+const REMEMBERED: usize = 32_768;
 
 /// The engine's own idea of its load.
 #[derive(Debug)]
 pub(crate) struct Load {
     limits: Limits,
-    /// Marks of INVITEs refused lately, made with the first of them.
-    refused: Box<[Option<(u64, Timestamp)>]>,
-    /// When the last was refused.
-    last_refused: Option<Timestamp>,
+    refused: Refused,
     /// Behind since a datagram was late, and when that was last told.
     late: Option<Timestamp>,
+}
+
+/// The marks of INVITEs refused lately, each and every one: a copy of one that is forgotten rings
+/// phones for a caller who has gone, and is recorded as answered.
+#[derive(Debug, Default)]
+struct Refused {
+    /// Since `turned`, and of the time before.
+    young: BTreeSet<u64>,
+    old: BTreeSet<u64>,
+    turned: Timestamp,
+    /// When the last was refused.
+    last: Option<Timestamp>,
+}
+
+impl Refused {
+    fn keep(&mut self, now: Timestamp, mark: u64) {
+        if now.since(self.turned) >= COPIES_COME || self.young.len() >= REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+            self.turned = now;
+        }
+        self.young.insert(mark);
+        self.last = Some(now);
+    }
+
+    fn knows(&self, mark: u64) -> bool {
+        self.young.contains(&mark) || self.old.contains(&mark)
+    }
+
+    /// Whether any was refused so lately that copies of it may come.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        self.last.is_some_and(|last| now.since(last) < COPIES_COME)
+    }
 }
 
 /// What is held now.
@@ -49,29 +78,22 @@ pub(crate) struct Held {
 
 impl Load {
     pub(crate) fn new(limits: Limits) -> Load {
-        Load { limits, refused: Box::default(), last_refused: None, late: None }
+        Load { limits, refused: Refused::default(), late: None }
     }
 
     /// An INVITE was refused for lack of room.
     pub(crate) fn refused(&mut self, now: Timestamp, mark: u64) {
-        if self.refused.is_empty() {
-            self.refused = vec![None; REMEMBERED].into();
-        }
-        if let Some(place) = self.refused.get_mut(mark as usize % REMEMBERED) {
-            *place = Some((mark, now));
-        }
-        self.last_refused = Some(now);
+        self.refused.keep(now, mark);
     }
 
     /// Whether any INVITE was refused so lately that copies of it may come.
     pub(crate) fn has_refused(&self, now: Timestamp) -> bool {
-        self.last_refused.is_some_and(|last| now.since(last) < COPIES_COME)
+        self.refused.is_recent(now)
     }
 
     /// Whether this very INVITE was refused.
-    pub(crate) fn was_refused(&self, now: Timestamp, mark: u64) -> bool {
-        let place = self.refused.get(mark as usize % REMEMBERED).copied().flatten();
-        place.is_some_and(|(known, at)| known == mark && now.since(at) < COPIES_COME)
+    pub(crate) fn was_refused(&self, mark: u64) -> bool {
+        self.refused.knows(mark)
     }
 
     /// The last datagram lay for `waited` before it was handed over.
@@ -139,13 +161,30 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_invite_is_known_again_as_long_as_its_copies_may_come() {
+    fn every_refused_invite_is_known_again_as_long_as_its_copies_may_come() {
         let mut load = Load::new(Limits::default());
         assert!(!load.has_refused(at(0)));
-        load.refused(at(0), 7);
-        assert!(load.has_refused(at(31_999)) && load.was_refused(at(31_999), 7));
-        assert!(!load.was_refused(at(1), 7 + REMEMBERED as u64), "another one at its place");
-        assert!(!load.has_refused(at(32_000)) && !load.was_refused(at(32_000), 7));
+        let many = REMEMBERED as u64;
+        (0..many).for_each(|mark| load.refused(at(mark), mark << 12));
+        assert!((0..many).all(|mark| load.was_refused(mark << 12)), "also where marks are alike");
+        assert!(!load.was_refused(1));
+        let last = many - 1;
+        assert!(load.has_refused(at(last + 31_999)) && !load.has_refused(at(last + 32_000)));
+    }
+
+    #[test]
+    fn refused_invites_are_forgotten_when_their_copies_are_over_or_too_many_are_refused() {
+        let mut load = Load::new(Limits::default());
+        for (when, mark) in [(0, 1), (32_000, 2), (63_999, 3)] {
+            load.refused(at(when), mark);
+        }
+        assert!(load.was_refused(1) && load.was_refused(2), "not a moment too early");
+        load.refused(at(64_000), 4);
+        assert!(!load.was_refused(1) && load.was_refused(2) && load.was_refused(3));
+        let many = 10 + 2 * REMEMBERED as u64;
+        (10..many).for_each(|mark| load.refused(at(64_001), mark));
+        assert!(!load.was_refused(4), "memory is bounded");
+        assert!(load.was_refused(many - REMEMBERED as u64));
     }
 
     #[test]

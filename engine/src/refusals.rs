@@ -7,6 +7,7 @@ use crate::core::ALLOW;
 use crate::engine::Engine;
 use crate::input::{Flow, Transport};
 use crate::load::Held;
+use crate::rng::Rng;
 use crate::sip::syntax::{
     HeaderId, Message, Method, ParseError, ParseErrorKind, Uri, reason_phrase,
 };
@@ -124,20 +125,24 @@ impl Engine {
     pub(crate) fn refuse_overload(&mut self, flow: Flow, msg: &Message<'_>) -> bool {
         let now = self.core.io.now.mono;
         let again = self.core.load.has_refused(now)
-            && self.core.load.was_refused(now, self.core.transactions.mark_of(msg, flow));
+            && self.core.load.was_refused(self.core.transactions.mark_of(msg, flow));
         if !again && !self.core.load.is_over(now, self.held()) {
             return false;
         }
         if self.may_hear_or_is_challenged(flow) {
-            self.core.io.counters.refused_overload += 1;
-            let mark = self.core.transactions.mark_of(msg, flow);
-            self.core.load.refused(now, mark);
-            // RFC 3261 21.5.4: a proxy keeps everything else away for as long, too.
-            let seconds = 1 + self.core.io.rng.below(LONGEST_RETRY);
-            let extra = format!("Retry-After: {seconds}\r\n");
-            self.answer_stateless(flow, msg, 503, &extra);
+            self.refuse_for_now(flow, msg);
         }
         true
+    }
+
+    /// No new call is taken: the caller is asked to come again, and copies of its INVITE are
+    /// refused also when there is room by then.
+    pub(crate) fn refuse_for_now(&mut self, flow: Flow, msg: &Message<'_>) {
+        self.core.io.counters.refused_overload += 1;
+        let mark = self.core.transactions.mark_of(msg, flow);
+        self.core.load.refused(self.core.io.now.mono, mark);
+        let extra = retry_after(&mut self.core.io.rng);
+        self.answer_stateless(flow, msg, 503, &extra);
     }
 
     /// The To tag of an answer that no call gives: one request is answered under one tag, however
@@ -190,6 +195,12 @@ impl Engine {
         self.answer_stateless(flow, msg, 404, "");
         true
     }
+}
+
+/// When a caller refused for want of room may try again (RFC 3261 20.33). A proxy keeps everything
+/// else away for as long, too (21.5.4).
+pub(crate) fn retry_after(rng: &mut Rng) -> String {
+    format!("Retry-After: {}\r\n", 1 + rng.below(LONGEST_RETRY))
 }
 
 /// RFC 3204 4 and RFC 3261 20.11: the sender says that the body may be passed over.

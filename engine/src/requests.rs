@@ -142,9 +142,7 @@ impl Engine {
             return;
         }
         if self.core.refusing {
-            self.core.io.counters.refused_overload += 1;
-            // RFC 3261 20.33.
-            return self.answer_stateless(flow, msg, 503, "Retry-After: 10\r\n");
+            return self.refuse_for_now(flow, msg);
         }
         let Ok(server) = self.core.transactions.accept(msg, flow, None) else {
             return self.answer_stateless(flow, msg, 400, "");

@@ -135,6 +135,8 @@ struct Looper {
     poller: Poller,
     pace: Pace,
     next_report: Timestamp,
+    /// The socket whose backlog the engine was told of last.
+    behind: Option<usize>,
     /// When the calls of the process before had been taken up.
     resumed: Timestamp,
     dropped: u64,
@@ -175,6 +177,7 @@ impl Looper {
             poller,
             pace: Pace::new(clock.now().mono),
             next_report: Timestamp::ZERO,
+            behind: None,
             resumed: Timestamp::ZERO,
             dropped: 0,
             cut: Vec::new(),
@@ -328,7 +331,7 @@ impl Looper {
             let Some((socket, _)) = self.sockets.get(at) else { return };
             let count = match receiver.receive(socket) {
                 Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.caught_up(at),
                 // The kernel reports an ICMP error once here; which peer it was stands in the
                 // error queue.
                 Err(_) => return self.take_errors(at, receiver),
@@ -344,7 +347,7 @@ impl Looper {
             }
             self.settle(now);
             if count < BATCH {
-                return;
+                return self.caught_up(at);
             }
         }
     }
@@ -361,6 +364,17 @@ impl Looper {
                 return;
             }
             self.engine.handle(now, Input::Waited(age));
+            self.settle(now);
+            self.behind = Some(at);
+        }
+    }
+
+    /// The socket that was read last has nothing more.
+    fn caught_up(&mut self, at: usize) {
+        if self.behind == Some(at) {
+            self.behind = None;
+            let now = self.clock.now();
+            self.engine.handle(now, Input::Waited(Duration::ZERO));
             self.settle(now);
         }
     }

@@ -11,6 +11,7 @@ use crate::cause::Cause;
 use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::media::{SessionId, SideCounters};
+use crate::refusals::retry_after;
 use crate::sip::syntax::Message;
 use crate::sip::transaction::{CancelReason, ClientHandle};
 use crate::timer::CallTimer;
@@ -19,8 +20,6 @@ use super::early::q850_of;
 
 /// How long a record waits for the last answers of cancelled legs.
 pub(super) const RECORD_PATIENCE: Duration = Duration::from_secs(4);
-/// Seconds after which a caller refused for want of room may try again (RFC 3261 20.33).
-const RETRY_AFTER: &[u8] = b"Retry-After: 10\r\n";
 
 impl Call {
     /// Ends the call. `status` overrides what the caller gets when nobody had answered.
@@ -106,7 +105,7 @@ impl Call {
                     let mut extra = reason_line(q850);
                     // A full trunk towards the callee is no reason to keep other calls away.
                     if status == 503 && by == EndedBy::System {
-                        extra.extend_from_slice(RETRY_AFTER);
+                        extra.extend_from_slice(retry_after(&mut core.io.rng).as_bytes());
                     }
                     let tag = self.leg(A).dialog.local_tag.clone();
                     let refusal = Answer {

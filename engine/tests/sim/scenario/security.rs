@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tensou_engine::route::{AuthInSpec, AuthSpec, Snapshot};
-use tensou_engine::{CallResult, Event, Input, Limits, Output, Secret};
+use tensou_engine::{CallResult, Event, Input, Limits, OperatorCommand, Output, Secret};
 
 use crate::office::{DESK_PHONE, GATEWAY, SALES, password, provisioning};
 use crate::phone::{Algorithm, proof, register};
@@ -287,18 +287,22 @@ fn bodies_that_cannot_be_read_are_refused_and_optional_ones_passed_over() {
 
 #[test]
 fn a_copy_of_a_refused_invite_rings_nobody_when_there_is_room_again() {
-    let mut sim = Sim::new();
-    sim.world.uas.remove(GATEWAY);
-    let (id, shown) = sim.fresh();
-    let msg = invite(GATEWAY, SALES, &shown, id).with_sdp(&offer_of(GATEWAY));
-    sim.world.engine_takes(Input::Waited(Duration::from_millis(80)));
-    sim.sends(GATEWAY, &msg);
-    sim.takes(GATEWAY, "SIP/2.0 503");
-    sim.world.run(secs(1));
-    sim.sends(GATEWAY, &msg);
-    sim.takes(GATEWAY, "SIP/2.0 503");
-    assert!(sim.find("sato").is_none(), "the phone of a caller who has gone rings");
-    assert_eq!(sim.ends(), []);
+    let behind = [Input::Waited(Duration::from_millis(80)), Input::Waited(Duration::ZERO)];
+    let refuses = |yes| Input::Command(OperatorCommand::RefuseCalls(yes));
+    for [full, free] in [behind, [refuses(true), refuses(false)]] {
+        let mut sim = Sim::new();
+        sim.world.uas.remove(GATEWAY);
+        let (id, shown) = sim.fresh();
+        let msg = invite(GATEWAY, SALES, &shown, id).with_sdp(&offer_of(GATEWAY));
+        sim.world.engine_takes(full);
+        sim.sends(GATEWAY, &msg);
+        sim.takes(GATEWAY, "SIP/2.0 503");
+        sim.world.engine_takes(free);
+        sim.sends(GATEWAY, &msg);
+        sim.takes(GATEWAY, "SIP/2.0 503");
+        assert!(sim.find("sato").is_none(), "the phone of a caller who has gone rings");
+        assert_eq!(sim.ends(), []);
+    }
 }
 
 #[test]
