@@ -85,3 +85,37 @@ fn both_families_bind_the_same_port() {
     let _six = bind_udp(any6).unwrap();
     assert!(bind_udp(SocketAddr::from(([0, 0, 0, 0], port))).is_ok());
 }
+
+/// The traffic class with which the kernel marks what leaves by a socket.
+fn traffic_class(socket: &impl AsRawFd, ip: IpAddr) -> libc::c_int {
+    let (level, name) = match ip {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    let mut value: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of_val(&value)).unwrap();
+    let to = (&raw mut value).cast();
+    // SAFETY: `value` outlives the call and `length` is its size.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, to, &raw mut length) })
+        .unwrap();
+    value
+}
+
+#[test]
+fn signalling_leaves_with_its_dscp_by_datagrams_and_by_connections_that_others_opened() {
+    let class: u8 = 24 << 2;
+    for any in ["127.0.0.1:0", "[::1]:0"] {
+        let address: SocketAddr = any.parse().unwrap();
+        let Ok(listener) = bind_tcp(address) else {
+            assert!(address.is_ipv6(), "IPv4 is everywhere");
+            continue;
+        };
+        mark(&listener, address.ip(), class).unwrap();
+        let _caller = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(traffic_class(&accepted, address.ip()), libc::c_int::from(class), "{any}");
+        let datagrams = loopback(any);
+        tune_udp(&datagrams, 1 << 20, class).unwrap();
+        assert_eq!(traffic_class(&datagrams, address.ip()), libc::c_int::from(class), "{any}");
+    }
+}
