@@ -150,13 +150,36 @@ pub(crate) async fn first_user(store: &Store) -> Result<Option<String>, Failure>
         return Ok(None);
     }
     let account = Account::new(FIRST_USER, Role::Admin);
-    let password = create_user(store, &Actor::system(), account).await.map_err(refused)?;
-    Ok(Some(password.reveal().to_owned()))
+    match create_user(store, &Actor::system(), account).await {
+        Ok(password) => Ok(Some(password.reveal().to_owned())),
+        // Another node has just begun, and shown the password.
+        Err(_) if store.count_users().await.map_err(store_failure)? > 0 => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
 }
 
 /// Tells the operator how the first user signs in.
 pub(crate) fn show(password: Option<&str>) {
     if let Some(password) = password {
         println!("First sign-in: user {FIRST_USER}, one-time password {password}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_nodes_that_begin_together_on_an_empty_database_one_shows_the_password() {
+        let dir = std::env::temp_dir().join(format!("tensou-first-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let url = format!("sqlite:{}", dir.join("tensou.db").display());
+        let store = Store::connect(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        let (one, other) = tokio::join!(first_user(&store), first_user(&store));
+        let shown = [one.unwrap(), other.unwrap()];
+        assert_eq!(shown.iter().flatten().count(), 1);
+        assert_eq!(store.count_users().await.unwrap(), 1);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }
