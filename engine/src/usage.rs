@@ -29,9 +29,15 @@ impl Routing {
     }
 }
 
+/// Stands for a channel of the leg's own trunk.
+const OWN: u8 = 2;
+
 impl Image for Channel {
     fn write(&self, pen: &mut Pen<'_>) {
         let trunk = pen.core.map(|core| core.usage.trunk_of(self));
+        if trunk.is_some() && trunk == pen.own {
+            return pen.byte(OWN);
+        }
         pen.byte(u8::from(trunk.is_some()));
         if let Some(trunk) = trunk {
             pen.put(trunk);
@@ -39,7 +45,10 @@ impl Image for Channel {
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let trunk: Key = from.get::<Option<Key>>()??;
+        let trunk = match from.peek()? {
+            OWN => from.byte().and(from.own.clone())?,
+            _ => from.get::<Option<Key>>()??,
+        };
         Some(from.core.as_mut()?.usage.claim(&trunk))
     }
 }

@@ -1,6 +1,6 @@
 //! A call in the journal.
 //!
-//! Its image has four parts for the call itself and seven for each leg; each is written again
+//! Its image has five parts for the call itself and eight for each leg; each is written again
 //! only when it has changed. Whatever touches a leg has what changed of the call written before a
 //! message of that step leaves.
 
@@ -22,11 +22,12 @@ use crate::usage::DidCall;
 use super::leg::Invite;
 use super::media::Media;
 use super::record::Record;
-use super::{Call, CallHandle, Exchange, Source};
+use super::{Call, CallHandle, Exchange, Phase, Source};
 
 #[cfg(debug_assertions)]
 pub(crate) use essence::RECORD;
 use leg::Saved;
+use values::{get_phase, has_new_plan, put_phase, put_plan, saved_plan};
 
 /// The part of what a call is from its beginning.
 const FACTS: u64 = 0;
@@ -36,6 +37,8 @@ const PROGRESS: u64 = 1;
 const PHASE: u64 = 2;
 /// The part of everything else but its legs.
 const REST: u64 = 3;
+/// The part of whom it rings, and what they are sent, while it dials.
+const PLAN: u64 = 4;
 
 /// The parts of a leg. A number is never given to another one.
 #[derive(Clone, Copy)]
@@ -48,12 +51,14 @@ enum Part {
     Transaction = 2,
     /// What is large of that and never changes.
     Large = 3,
-    /// Its dialog. The CSeq numbers are those of its state.
+    /// What of its dialog is ours and never changes.
     Dialog = 4,
     /// Its peer's description that both sides agreed to.
     Described = 5,
     /// Ours to its peer.
     Told = 6,
+    /// What of its dialog the peer says. The CSeq numbers are those of its state.
+    Peer = 7,
 }
 
 impl Part {
@@ -161,7 +166,11 @@ impl Call {
             pen.part(PROGRESS, |pen| self.record.put_progress(pen));
         }
         if new || Marked::changed(&self.phase) {
-            pen.part(PHASE, |pen| pen.put(&*self.phase));
+            pen.part(PHASE, |pen| put_phase(&self.phase, pen));
+            if new || has_new_plan(&self.phase) {
+                pen.part(PLAN, |pen| put_plan(&self.phase, pen));
+                saved_plan(&mut self.phase);
+            }
         }
         let rest = Marked::changed(&self.media)
             || Marked::changed(&self.did_call)
@@ -169,9 +178,13 @@ impl Call {
         if rest || self.unsaved.legs.len() != self.legs.len() {
             pen.part(REST, |pen| self.put_rest(pen));
         }
+        let offer = match &*self.phase {
+            Phase::Dialling(dialling) => dialling.offer.as_ref(),
+            Phase::Talking(_) | Phase::Ended => None,
+        };
         self.unsaved.legs.resize_with(self.legs.len(), Saved::default);
         for (at, (leg, saved)) in self.legs.iter().zip(&mut self.unsaved.legs).enumerate() {
-            leg::save(leg, at, saved, &mut pen);
+            leg::save(leg, at, saved, offer, &mut pen);
         }
         Marked::saved(&mut self.record);
         Marked::saved(&mut self.phase);
@@ -230,7 +243,7 @@ impl Call {
 
     /// Reads a call, and takes everything again that it had.
     pub(crate) fn revive(core: &mut Core, id: CallId, parts: &Parts) -> Revived {
-        let part = |number| parts.by_number.get(&number).map_or(&[][..], |bytes| bytes);
+        let part = |number| parts.of(number);
         if part(FACTS).is_empty() {
             return former::revive(core, id, parts);
         }
@@ -243,7 +256,7 @@ impl Call {
             return Revived::Unreadable;
         };
         let Some(Named { handle, source }) = facts.get() else { return Revived::Record(record) };
-        let Some(phase) = Reader::of(part(PHASE), Some(core)).get() else {
+        let Some(phase) = get_phase(&mut Reader::of(part(PHASE), Some(core)), part(PLAN)) else {
             return Revived::Record(record);
         };
         let Some(rest) = CallRest::read(&mut Reader::of(part(REST), Some(core))) else {

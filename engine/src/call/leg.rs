@@ -66,7 +66,7 @@ pub(crate) struct PendingOk {
 }
 
 /// What a branch of the hunt a callee leg belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) step: u16,
     pub(crate) branch: u16,

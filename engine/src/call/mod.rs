@@ -70,7 +70,7 @@ pub(crate) struct Call {
     record: Marked<Box<Record>>,
     unsaved: image::Unsaved,
     /// Its CDR, until the journal has it.
-    finished: Option<Box<[u8]>>,
+    finished: Option<Vec<u8>>,
 }
 
 /// What a call is doing.
@@ -87,7 +87,7 @@ enum Phase {
 /// The state of a hunt.
 #[derive(Debug)]
 struct Dialling {
-    hunt: Hunt,
+    hunt: Marked<Hunt>,
     /// The caller's SDP, rewritten for the callees; none for a late offer.
     offer: Option<Arc<[u8]>>,
     /// The side of the relay that the callees are on.
@@ -130,7 +130,7 @@ impl Dialling {
     /// A hunt of which nobody has heard yet, for callees on this side of the relay.
     fn begin(hunt: Hunt, onto: Side, origin_id: u64, session: SessionIds) -> Dialling {
         Dialling {
-            hunt,
+            hunt: Marked::new(hunt),
             offer: None,
             onto,
             origin_id,

@@ -69,6 +69,13 @@ pub(crate) struct Parts {
     pub(crate) by_number: BTreeMap<u64, Box<[u8]>>,
 }
 
+impl Parts {
+    /// A part; empty if it was never written.
+    pub(crate) fn of(&self, number: u64) -> &[u8] {
+        self.by_number.get(&number).map_or(&[], |bytes| bytes)
+    }
+}
+
 /// An image that is read when everything has been gathered.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
@@ -223,11 +230,11 @@ impl<'a> CallHead<'a> {
 }
 
 /// A CDR as a call's record has it.
-pub(crate) fn finished(cdr: &Cdr) -> Box<[u8]> {
+pub(crate) fn finished(cdr: &Cdr) -> Vec<u8> {
     let mut pen = Pen::plain();
-    pen.out.reserve(256);
+    pen.out.reserve(512);
     pen.put(cdr);
-    pen.out.into()
+    pen.out
 }
 
 /// Begins the record of a call, with its CDR or nothing; its parts follow, each with its number

@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use super::{Image, Pen, Reader};
+
 /// A value that is marked by whatever may change it: nobody can forget to.
 #[derive(Debug)]
 pub(crate) struct Marked<T> {
@@ -24,6 +26,16 @@ impl<T> Marked<T> {
     /// It has been written.
     pub(crate) fn saved(this: &mut Marked<T>) {
         this.changed = false;
+    }
+}
+
+impl<T: Image> Image for Marked<T> {
+    fn write(&self, pen: &mut Pen<'_>) {
+        pen.put(&self.value);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        from.get().map(Marked::new)
     }
 }
 

@@ -8,10 +8,11 @@
 //! # Format
 //!
 //! Numbers up to 247 are one byte, larger ones have the count of their bytes in front, as have
-//! texts and bytes. A struct begins with the count
+//! texts and bytes; times and handles are eight bytes. A struct begins with the count
 //! of its fields and may only grow at the end: what an older image does not have is read as the
 //! default. An enum begins with the number of its variant, which is never given to another one. A
-//! sparse struct begins with the bits of the fields that are not as usual, and has no others.
+//! sparse struct begins with the bits of the fields that are not as usual, four bytes, and has no
+//! others.
 
 mod acknowledged;
 mod farewell;
@@ -30,6 +31,7 @@ pub(crate) use marked::Marked;
 pub(crate) use sparse::{Usual, sparse};
 
 use crate::core::Core;
+use crate::id::Key;
 use crate::route::Snapshot;
 
 /// A value that can be written into the journal and read back.
@@ -49,6 +51,8 @@ pub(crate) struct Pen<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
     /// The next transaction leaves out what is large and never changes.
     pub(crate) lean: bool,
+    /// The trunk of the leg that is written.
+    pub(crate) own: Option<&'a Key>,
     /// Of transactions nothing but what a restart does not make anew: whether they have their final
     /// answers.
     pub(crate) essence: bool,
@@ -60,7 +64,7 @@ const SMALL: u8 = u8::MAX - 8;
 impl<'a> Pen<'a> {
     /// For values that stand for themselves.
     pub(crate) fn plain() -> Pen<'static> {
-        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, essence: false }
+        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, own: None, essence: false }
     }
 
     /// For a call of this provisioning, on a page that is used again and again.
@@ -110,9 +114,14 @@ impl<'a> Pen<'a> {
         write(self);
         let length = self.out.len() - begin;
         debug_assert!(length < 1 << 24, "no part of an image is as large");
-        if let Some(digits) = self.out.get_mut(at..begin) {
-            digits
-                .copy_from_slice(&(((length as u32) << 8) | (u32::from(SMALL) + 3)).to_le_bytes());
+        self.fill(at, (((length as u32) << 8) | (u32::from(SMALL) + 3)).to_le_bytes());
+    }
+
+    /// Writes over what was left free.
+    #[inline]
+    pub(crate) fn fill(&mut self, at: usize, bytes: [u8; 4]) {
+        if let Some(place) = self.out.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = bytes;
         }
     }
 }
@@ -124,8 +133,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) core: Option<&'a mut Core>,
     /// The part that lean transactions look into.
     pub(crate) large: &'a [u8],
-    /// The part that a brief dialog, of a former release, looks into.
+    /// The part that a dialog looks into which shares what is ours with another one.
     pub(crate) dialog: &'a [u8],
+    /// The trunk of the leg that is read.
+    pub(crate) own: Option<Key>,
     /// Something could not be had again: the call cannot go on.
     pub(crate) lost: bool,
     /// Numbers are LEB128: seven bits a byte, the lowest first.
@@ -134,7 +145,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn of(bytes: &'a [u8], core: Option<&'a mut Core>) -> Reader<'a> {
-        Reader { rest: bytes, core, large: &[], dialog: &[], lost: false, former: false }
+        Reader { rest: bytes, core, large: &[], dialog: &[], own: None, lost: false, former: false }
     }
 
     /// [`Reader::of`] for what a former release wrote.
@@ -167,6 +178,18 @@ impl<'a> Reader<'a> {
         let (digits, rest) = self.rest.split_at_checked(digits.into())?;
         self.rest = rest;
         Some(digits.iter().rev().fold(0, |value, digit| value << 8 | u64::from(*digit)))
+    }
+
+    pub(crate) fn four(&mut self) -> Option<[u8; 4]> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*bytes)
+    }
+
+    pub(crate) fn eight(&mut self) -> Option<[u8; 8]> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*bytes)
     }
 
     fn former_number(&mut self) -> Option<u64> {

@@ -12,7 +12,7 @@ use crate::plan::E164;
 use crate::time::{Now, Timestamp, WallTime};
 use crate::wheel::TimerId;
 
-use super::{Image, Pen, Reader, image};
+use super::{Image, Pen, Reader, SMALL, image};
 
 /// More values than any list of a call has; a longer one is damage.
 const MOST_VALUES: u64 = 65_536;
@@ -58,12 +58,36 @@ wrapped! {
     f32: u32 = |it| it.to_bits(), |bits| Some(f32::from_bits(bits));
     Duration: u64 = |it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX),
         |micros| Some(Duration::from_micros(micros));
-    Timestamp: u64 = |it| it.as_micros(), |micros| Some(Timestamp::from_micros(micros));
-    WallTime: i64 = |it| it.as_unix_micros(), |micros| Some(WallTime::from_unix_micros(micros));
     E164: u64 = |it| it.as_u64(), |digits| crate::plan::parse_e164(&format!("+{digits}")).ok();
     SessionId: u64 = |it| it.0, |id| Some(SessionId(id));
     PortPair: u16 = |it| it.0, |port| Some(PortPair(port));
     ListenerId: u16 = |it| it.0, |at| Some(ListenerId(at));
+}
+
+/// Times and handles: eight bytes at once, for hardly any is a small number. Former releases wrote
+/// them as numbers.
+macro_rules! fixed {
+    ($($type:ty: $raw:ty = $unwrap:expr, $wrap:expr;)*) => { $(
+        impl Image for $type {
+            fn write(&self, pen: &mut Pen<'_>) {
+                let unwrap: fn(&$type) -> $raw = $unwrap;
+                pen.out.extend_from_slice(&unwrap(self).to_le_bytes());
+            }
+
+            fn read(from: &mut Reader<'_>) -> Option<Self> {
+                let wrap: fn($raw) -> $type = $wrap;
+                match from.former {
+                    true => from.get().map(wrap),
+                    false => from.eight().map(|bytes| wrap(<$raw>::from_le_bytes(bytes))),
+                }
+            }
+        }
+    )* };
+}
+
+fixed! {
+    Timestamp: u64 = |it| it.as_micros(), Timestamp::from_micros;
+    WallTime: i64 = |it| it.as_unix_micros(), WallTime::from_unix_micros;
 }
 
 impl Image for u128 {
@@ -255,6 +279,15 @@ impl Image for Flow {
     fn write(&self, pen: &mut Pen<'_>) {
         // No connection outlives its process: the shell chooses one when it is needed again.
         let Flow { listener, transport, remote, connection: _ } = self;
+        if let (SocketAddr::V4(v4), Ok(at), Transport::Udp) =
+            (remote, u8::try_from(listener.0), transport)
+            && at < SMALL
+        {
+            // What is written below, at once.
+            let [a, b, c, d] = v4.ip().octets();
+            let [low, high] = v4.port().to_le_bytes();
+            return pen.out.extend_from_slice(&[at, 0, 4, a, b, c, d, low, high]);
+        }
         pen.put(listener);
         pen.put(transport);
         pen.put(remote);
@@ -268,11 +301,14 @@ impl Image for Flow {
 
 impl<T> Image for Handle<T> {
     fn write(&self, pen: &mut Pen<'_>) {
-        pen.number(self.to_bits());
+        pen.out.extend_from_slice(&self.to_bits().to_le_bytes());
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let handle = Handle::from_bits(from.number()?);
+        let handle = Handle::from_bits(match from.former {
+            true => from.number()?,
+            false => u64::from_le_bytes(from.eight()?),
+        });
         if let Some(core) = &mut from.core {
             core.newest = core.newest.max(handle.generation());
         }
@@ -323,6 +359,13 @@ mod tests {
             returns(number);
         }
         returns("192.0.2.1:5060".parse::<SocketAddr>().unwrap());
+        for transport in [Transport::Udp, Transport::Tcp] {
+            for listener in [0, 246, 247, 248, 65_535].map(ListenerId) {
+                let remote = "192.0.2.1:5060".parse().unwrap();
+                returns(Flow { listener, transport, remote, connection: 0 });
+            }
+        }
+        returns((Timestamp::from_micros(u64::MAX), WallTime::from_unix_micros(-1)));
         returns("[fe80::1%3]:5061".parse::<SocketAddr>().unwrap());
         returns(Some(vec![(Key::from("鈴木"), true), (Key::from(""), false)]));
         returns(u128::MAX - 7);

@@ -41,8 +41,8 @@ impl Usual for String {
     }
 }
 
-/// Writes two functions of a struct: one that writes which fields are not as usual, one bit each,
-/// and then those; one that sets them all again in a struct that has its other fields already. A
+/// Writes two functions of a struct: one that writes which fields are not as usual, one bit of 32
+/// each, and then those; one that sets them all again in a struct that has its other fields already. A
 /// bit is never given to another field.
 ///
 /// `sparse!(S as write_it, read_it { 0 = a, 1 = b } not { c });` `not` fields stand elsewhere, or
@@ -55,17 +55,19 @@ macro_rules! sparse {
             fn $write(&self, pen: &mut $crate::journal::Pen<'_>) {
                 use $crate::journal::Usual;
                 let $type { $($field,)* $($skip: _,)* } = self;
-                let mut written = 0;
-                $(written |= u64::from(!$field.is_usual()) << $bit;)*
-                pen.number(written);
-                $(if written >> $bit & 1 != 0 {
+                let at = pen.out.len();
+                let mut written = 0u32;
+                pen.out.extend_from_slice(&written.to_le_bytes());
+                $(if !$field.is_usual() {
+                    written |= 1 << $bit;
                     pen.put($field);
                 })*
+                pen.fill(at, written.to_le_bytes());
             }
 
             fn $read(&mut self, from: &mut $crate::journal::Reader<'_>) -> Option<()> {
-                const KNOWN: u64 = 0 $(| 1 << $bit)*;
-                let written = from.number()?;
+                const KNOWN: u32 = 0 $(| 1 << $bit)*;
+                let written = u32::from_le_bytes(from.four()?);
                 $(self.$field = match written >> $bit & 1 {
                     0 => Default::default(),
                     _ => from.get()?,
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_as_usual_takes_no_place_and_comes_back() {
-        assert_eq!(written(&Line::default()), [0]);
+        assert_eq!(written(&Line::default()), [0; 4]);
         let line = Line { limit: Some(7), busy: true, kept: 3, ..Line::default() };
         // What was there before is replaced, but for what stands elsewhere.
         let before = Line { name: "old".into(), calls: vec![1], kept: 3, ..Line::default() };
@@ -118,6 +120,6 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(Line::default().take(&mut Reader::of(&bytes[..cut], None)), None);
         }
-        assert_eq!(Line::default().take(&mut Reader::of(&[8], None)), None);
+        assert_eq!(Line::default().take(&mut Reader::of(&[8, 0, 0, 0], None)), None);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::input::{Flow, Transport};
-use crate::journal::{Image, Pen, Reader, image};
+use crate::journal::{Image, Pen, Reader, Usual, image, sparse};
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
 use super::token::hex;
@@ -233,24 +233,87 @@ fn address_of(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
 /// its own: no whole dialog has as few fields.
 const BRIEF: u8 = 0;
 
+/// A dialog in the journal: what is ours, what the peer says, and, with the leg, the CSeq numbers.
+impl Dialog {
+    pub(crate) fn put_ours(&self, pen: &mut Pen<'_>) {
+        pen.put(&self.call_id);
+        pen.put(&self.local);
+        pen.put(&self.local_tag);
+        pen.put(&self.flow);
+        pen.put(&self.by_flow);
+    }
+
+    pub(crate) fn get_ours(from: &mut Reader<'_>) -> Option<Dialog> {
+        Some(Dialog {
+            call_id: from.get()?,
+            local: from.get()?,
+            local_tag: from.get()?,
+            flow: from.get()?,
+            by_flow: from.get()?,
+            remote: Box::from([]),
+            remote_tag: None,
+            local_seq: 0,
+            remote_seq: None,
+            target: Box::from(""),
+            routes: Vec::new(),
+            style: Style::default(),
+            edition: 0,
+        })
+    }
+
+    pub(crate) fn put_peer(&self, pen: &mut Pen<'_>) {
+        pen.put(&self.remote);
+        pen.put(&self.target);
+        self.put_rare(pen);
+    }
+
+    pub(crate) fn get_peer(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        self.remote = from.get()?;
+        self.target = from.get()?;
+        self.get_rare(from)
+    }
+}
+
+/// As one, CSeq numbers included: former releases have it so.
 impl Image for Dialog {
     fn write(&self, pen: &mut Pen<'_>) {
-        self.write_whole(pen);
+        self.put_ours(pen);
+        self.put_peer(pen);
+        pen.put(&self.local_seq);
+        pen.put(&self.remote_seq);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        if from.peek()? != BRIEF {
+        if from.former && from.peek()? != BRIEF {
             return Dialog::read_whole(from);
         }
-        from.byte()?;
-        let mut dialog = Dialog::read_whole(&mut from.alike(from.dialog))?;
+        let mut dialog = match from.former {
+            true => {
+                from.byte()?;
+                Dialog::read_whole(&mut from.alike(from.dialog))?
+            }
+            false => {
+                let mut dialog = Dialog::get_ours(from)?;
+                dialog.get_peer(from)?;
+                dialog
+            }
+        };
         dialog.local_seq = from.get()?;
         dialog.remote_seq = from.get()?;
         Some(dialog)
     }
 }
 
-image!(struct Dialog as write_whole, read_whole {
+impl Usual for Style {
+    fn is_usual(&self) -> bool {
+        !self.compact && self.session.is_none()
+    }
+}
+
+sparse!(Dialog as put_rare, get_rare { 0 = remote_tag, 1 = routes, 2 = style } not {
+    call_id, local, local_tag, remote, local_seq, remote_seq, target, flow, by_flow, edition,
+});
+image!(former Dialog as read_whole {
     call_id, local, local_tag, remote, remote_tag, local_seq, remote_seq, target, routes, flow,
     by_flow,
 } later { style } not { edition = 0 });

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::sip::dialog::Dialog;
-
 use super::leg::{put_nature, put_state, put_transaction};
-use super::{Call, Core, FACTS, PHASE, PROGRESS, Part, Pen, REST};
+use super::values::{put_phase, put_plan};
+use super::{Call, Core, FACTS, PHASE, PLAN, PROGRESS, Part, Pen, Phase, REST};
 
 /// What a leg's parts say with the call's record stands apart: when the record has been written,
 /// nobody reads it again.
@@ -24,9 +23,12 @@ impl Call {
         let mut parts = BTreeMap::from([
             (FACTS, part(&|pen| self.put_facts(pen))),
             (PROGRESS, part(&|pen| self.record.put_progress(pen))),
-            (PHASE, part(&|pen| pen.put(&*self.phase))),
+            (PHASE, part(&|pen| put_phase(&self.phase, pen))),
             (REST, part(&|pen| self.put_rest(pen))),
         ]);
+        if let Phase::Dialling(_) = &*self.phase {
+            parts.insert(PLAN, part(&|pen| put_plan(&self.phase, pen)));
+        }
         for (at, leg) in self.legs.iter_mut().enumerate() {
             let (nature, state) = (Part::Nature.of(at), Part::State.of(at));
             if !self.record.written {
@@ -40,26 +42,11 @@ impl Call {
             if leg.keeps_transaction() {
                 parts.insert(Part::Transaction.of(at), part(&|pen| put_transaction(leg, pen)));
             }
-            parts.insert(Part::Dialog.of(at), part(&|pen| put_dialog(&leg.dialog, pen)));
+            parts.insert(Part::Dialog.of(at), part(&|pen| leg.dialog.put_ours(pen)));
+            parts.insert(Part::Peer.of(at), part(&|pen| leg.dialog.put_peer(pen)));
             parts.insert(Part::Described.of(at), part(&|pen| pen.put(&leg.described)));
             parts.insert(Part::Told.of(at), part(&|pen| pen.put(&leg.told)));
         }
         parts
     }
-}
-
-/// All but the CSeq numbers, which stand in the part of the leg.
-fn put_dialog(dialog: &Dialog, pen: &mut Pen<'_>) {
-    let Dialog { call_id, local, local_tag, remote, remote_tag, .. } = dialog;
-    pen.put(call_id);
-    pen.put(local);
-    pen.put(local_tag);
-    pen.put(remote);
-    pen.put(remote_tag);
-    let Dialog { target, routes, flow, by_flow, style, .. } = dialog;
-    pen.put(target);
-    pen.put(routes);
-    pen.put(flow);
-    pen.put(by_flow);
-    pen.put(style);
 }

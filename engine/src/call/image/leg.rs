@@ -1,5 +1,7 @@
 //! The parts of a leg.
 
+use std::sync::Arc;
+
 use crate::call::leg::{Abilities, Invite, Place};
 use crate::call::session::Ask;
 use crate::call::{Leg, LegState};
@@ -8,16 +10,15 @@ use crate::core::Core;
 use crate::id::Key;
 use crate::journal::{Parts, Pen, Reader, Usual, image, sparse};
 use crate::media::Side;
-use crate::plan::E164;
 use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::{
     Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
     put_server, stage_of_client, stage_of_server,
 };
-use crate::time::WallTime;
 
-use super::Part;
+use super::values::offer_of;
+use super::{PLAN, Part};
 
 /// What of a leg the journal has.
 #[derive(Debug, Default)]
@@ -48,22 +49,18 @@ struct Nature {
     policy: DialogPolicy,
     invite_seq: u32,
     wish: Ask,
-    record: Option<Attempt>,
 }
 
-/// What of its part of the record is known when it is dialled.
-struct Attempt {
-    destination: Key,
-    trunk_out: Option<Key>,
-    dialled: String,
-    presented: Option<E164>,
-    started_at: WallTime,
-}
-
-image!(struct Nature {
-    invite, trunk, phone, origin_id, nat, place, side, policy, invite_seq, wish, record,
+sparse!(Nature as put_terms, get_terms {
+    0 = trunk, 1 = phone, 2 = nat, 3 = place, 4 = policy, 5 = wish,
+} not { invite, origin_id, side, invite_seq });
+// What of its part of the record is known when it is dialled.
+image!(struct CdrLeg as put_attempt, get_attempt {
+    destination, trunk_out, dialled, presented, started_at,
+} not {
+    ringing_at = None, answered_at = None, ended_at = started_at, sip_status = 0, q850_cause = 0,
+    media = None,
 });
-image!(struct Attempt { destination, trunk_out, dialled, presented, started_at });
 sparse!(CdrLeg as put_outcome, get_outcome {
     0 = ringing_at, 1 = answered_at, 2 = ended_at, 3 = sip_status, 4 = q850_cause, 5 = media,
 } not { destination, trunk_out, dialled, presented, started_at });
@@ -77,15 +74,32 @@ sparse!(Leg as put_further, get_further {
     described, told, served, asked, sent_by, hop, probe, invite_sent, bye,
 });
 
-impl Usual for Abilities {
-    fn is_usual(&self) -> bool {
-        *self == Abilities::default()
-    }
+/// What the peer was told is the offer of the call's plan.
+const OFFER: u8 = 2;
+
+macro_rules! usual {
+    ($($type:ty),*) => { $(
+        impl Usual for $type {
+            fn is_usual(&self) -> bool {
+                *self == <$type>::default()
+            }
+        }
+    )* };
 }
 
+usual!(Abilities, Ask, DialogPolicy, Place);
+
 /// Writes the parts of a leg that are not as the journal has them.
-pub(super) fn save(leg: &Leg, at: usize, saved: &mut Saved, pen: &mut Pen<'_>) {
+/// `offer` is that of the call's plan, which the journal has.
+pub(super) fn save(
+    leg: &Leg,
+    at: usize,
+    saved: &mut Saved,
+    offer: Option<&Arc<[u8]>>,
+    pen: &mut Pen<'_>,
+) {
     let renewed = !std::mem::replace(&mut saved.invite, true);
+    pen.own = pen.snapshot.zip(leg.trunk).map(|(snapshot, at)| &snapshot.trunk(at).key);
     if renewed {
         pen.part(Part::Nature.of(at), |pen| put_nature(leg, pen));
         if leg.state != LegState::Gone {
@@ -95,8 +109,11 @@ pub(super) fn save(leg: &Leg, at: usize, saved: &mut Saved, pen: &mut Pen<'_>) {
             });
         }
     }
+    if renewed {
+        pen.part(Part::Dialog.of(at), |pen| leg.dialog.put_ours(pen));
+    }
     if saved.dialog.replace(leg.dialog.edition) != Some(leg.dialog.edition) {
-        pen.part(Part::Dialog.of(at), |pen| pen.put(&leg.dialog));
+        pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen));
     }
     if !std::mem::replace(&mut saved.state, true) {
         let stage = pen.core.and_then(|core| match leg.invite {
@@ -113,12 +130,16 @@ pub(super) fn save(leg: &Leg, at: usize, saved: &mut Saved, pen: &mut Pen<'_>) {
         pen.part(Part::Described.of(at), |pen| pen.put(&leg.described));
     }
     if !std::mem::replace(&mut saved.told, true) {
-        pen.part(Part::Told.of(at), |pen| pen.put(&leg.told));
+        pen.part(Part::Told.of(at), |pen| match &leg.told {
+            // It stands in another part already.
+            Some(told) if offer.is_some_and(|offer| Arc::ptr_eq(told, offer)) => pen.byte(OFFER),
+            told => pen.put(told),
+        });
     }
 }
 
 pub(super) fn put_nature(leg: &Leg, pen: &mut Pen<'_>) {
-    pen.put(&Nature {
+    Nature {
         invite: leg.invite,
         trunk: leg.trunk,
         phone: leg.phone.clone(),
@@ -129,43 +150,42 @@ pub(super) fn put_nature(leg: &Leg, pen: &mut Pen<'_>) {
         policy: leg.policy,
         invite_seq: leg.invite_seq,
         wish: leg.wish,
-        record: leg.record.as_deref().map(Attempt::of),
-    });
-}
-
-impl Attempt {
-    fn of(leg: &CdrLeg) -> Attempt {
-        Attempt {
-            destination: leg.destination.clone(),
-            trunk_out: leg.trunk_out.clone(),
-            dialled: leg.dialled.clone(),
-            presented: leg.presented,
-            started_at: leg.started_at,
-        }
     }
-
-    fn record(self) -> CdrLeg {
-        let Attempt { destination, trunk_out, dialled, presented, started_at } = self;
-        CdrLeg {
-            destination,
-            trunk_out,
-            dialled,
-            presented,
-            started_at,
-            ringing_at: None,
-            answered_at: None,
-            ended_at: started_at,
-            sip_status: 0,
-            q850_cause: 0,
-            media: None,
-        }
+    .put(pen);
+    pen.byte(u8::from(leg.record.is_some()));
+    if let Some(record) = &leg.record {
+        record.put_attempt(pen);
     }
 }
 
 impl Nature {
-    fn leg(self, dialog: Dialog) -> Leg {
+    fn put(&self, pen: &mut Pen<'_>) {
+        pen.put(&self.invite);
+        pen.put(&self.origin_id);
+        pen.put(&self.side);
+        pen.put(&self.invite_seq);
+        self.put_terms(pen);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Option<Nature> {
+        let mut nature = Nature {
+            invite: from.get()?,
+            origin_id: from.get()?,
+            side: from.get()?,
+            invite_seq: from.get()?,
+            trunk: None,
+            phone: None,
+            nat: false,
+            place: Place::default(),
+            policy: DialogPolicy::default(),
+            wish: Ask::default(),
+        };
+        nature.get_terms(from)?;
+        Some(nature)
+    }
+
+    fn leg(self, dialog: Dialog, record: Option<Box<CdrLeg>>) -> Leg {
         let Nature { trunk, phone, place, side, invite_seq, wish, .. } = self;
-        let record = self.record.map(|attempt| Box::new(attempt.record()));
         let leg = Leg::new(dialog, self.invite, self.origin_id, self.nat, self.policy);
         Leg { trunk, phone, place, side, invite_seq, wish, record, ..leg }
     }
@@ -208,10 +228,19 @@ impl Leg {
 
 /// Reads a leg, and puts its transactions back in their places.
 pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
-    let part = |part: Part| parts.by_number.get(&part.of(at)).map_or(&[][..], |bytes| bytes);
-    let nature: Nature = Reader::of(part(Part::Nature), Some(core)).get()?;
-    let mut leg = nature.leg(Reader::of(part(Part::Dialog), None).get()?);
+    let part = |part: Part| parts.of(part.of(at));
+    let mut dialog = Dialog::get_ours(&mut Reader::of(part(Part::Dialog), None))?;
+    dialog.get_peer(&mut Reader::of(part(Part::Peer), None))?;
+    let mut from = Reader::of(part(Part::Nature), Some(core));
+    let nature = Nature::get(&mut from)?;
+    let record = match from.get()? {
+        true => Some(Box::new(CdrLeg::get_attempt(&mut from)?)),
+        false => None,
+    };
+    let mut leg = nature.leg(dialog, record);
+    let own = leg.trunk.map(|at| core.routing.snapshot.trunk(at).key.clone());
     let mut from = Reader::of(part(Part::State), Some(core));
+    (from.dialog, from.own) = (part(Part::Dialog), own);
     leg.state = from.get()?;
     leg.dialog.local_seq = from.get()?;
     leg.dialog.remote_seq = from.get()?;
@@ -240,6 +269,9 @@ pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
         }
     }
     leg.described = Reader::of(part(Part::Described), None).get().unwrap_or_default();
-    leg.told = Reader::of(part(Part::Told), None).get().unwrap_or_default();
+    leg.told = match part(Part::Told) {
+        [OFFER] => offer_of(&mut Reader::of(parts.of(PLAN), Some(core))),
+        told => Reader::of(told, None).get().unwrap_or_default(),
+    };
     Some(leg)
 }

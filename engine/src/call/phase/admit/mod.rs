@@ -239,7 +239,7 @@ impl Call {
         self.offer_reliability(core, msg);
         self.agree(A, offer.as_ref().map_or(&[][..], |_| body).into(), None);
         if let Phase::Dialling(dialling) = &mut *self.phase {
-            dialling.hunt = Hunt::new(routed.steps);
+            *dialling.hunt = Hunt::new(routed.steps);
             dialling.offer = offer;
             dialling.max_forwards = hops.min(MAX_FORWARDS);
         }
