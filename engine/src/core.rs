@@ -214,13 +214,15 @@ impl Core {
     /// the peer may be spoken to by TCP (RFC 3261 18.1.1): not a phone behind NAT, nor who asks
     /// for UDP.
     pub(crate) fn large_hop(&self, dialog: &Dialog, flow: Flow) -> Option<Flow> {
-        let asks = dialog.first_hop().and_then(|(_, transport)| transport);
-        if flow.transport != Transport::Udp || dialog.by_flow || asks.is_some() {
+        if flow.transport != Transport::Udp || dialog.by_flow {
             return None;
         }
-        let trunks = self.trunks_of(flow).iter().map(|at| self.routing.snapshot.trunk(*at));
-        let wanted = trunks.into_iter().all(|trunk| trunk.large_requests == LargeRequests::Tcp);
-        self.by_tcp(flow.remote).filter(|_| wanted)
+        // What is known at once is asked first.
+        let way = self.by_tcp(flow.remote)?;
+        let asks = dialog.first_hop().and_then(|(_, transport)| transport);
+        let mut trunks = self.trunks_of(flow).iter().map(|at| self.routing.snapshot.trunk(*at));
+        let wanted = trunks.all(|trunk| trunk.large_requests == LargeRequests::Tcp);
+        (asks.is_none() && wanted).then_some(way)
     }
 
     /// The way to an address by TCP, unless that is known to fail.

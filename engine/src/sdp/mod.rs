@@ -120,6 +120,12 @@ impl<'a> Sdp<'a> {
         parse::parse(body)
     }
 
+    /// What the media lines of a body say by themselves, for a look at their formats: of one that
+    /// was read before, and is ours to tell.
+    pub(crate) fn outline(body: &'a [u8]) -> Option<Self> {
+        parse::outline(body)
+    }
+
     /// The media lines in order.
     pub fn media(&self) -> &[Media<'a>] {
         &self.media

@@ -116,6 +116,15 @@ pub(super) fn parse(body: &[u8]) -> Result<Sdp<'_>, SdpError> {
     Ok(sdp)
 }
 
+/// The media lines alone, as they stand, of a body that was read before.
+pub(super) fn outline(body: &[u8]) -> Option<Sdp<'_>> {
+    let mut sdp = Sdp { body, media: Vec::with_capacity(USUAL_MEDIA) };
+    for line in lines(body).map_while(Result::ok).filter(|line| line.letter == b'm') {
+        sdp.media.push(media_line(line.value)?);
+    }
+    Some(sdp)
+}
+
 fn inherit(media: &mut Media<'_>, level: &Level, session: &Level) {
     match level.connection.or(session.connection) {
         Some(Connection::Address(address)) => media.connection = Some(address),

@@ -141,7 +141,7 @@ impl Call {
         }
         let answer = Sdp::parse(body).map_err(|_| Cause::NoCodec)?;
         self.learn(core, leg, &answer)?;
-        if let Some(Ok(offer)) = offer.map(Sdp::parse)
+        if let Some(offer) = offer.and_then(Sdp::outline)
             && !codec_in_common(&offer, &answer)
         {
             return Err(Cause::NoCodec);

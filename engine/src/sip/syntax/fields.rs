@@ -52,6 +52,10 @@ impl<'a> Message<'a> {
 
     /// `Call-ID`.
     pub fn call_id(&self) -> Result<&'a str, ParseError> {
+        *self.read.call_id.get_or_init(|| self.read_call_id())
+    }
+
+    fn read_call_id(&self) -> Result<&'a str, ParseError> {
         if self.first(HeaderId::CallId).is_none() {
             return Err(missing(HeaderId::CallId));
         }

@@ -156,53 +156,98 @@ fn status_line(line: &[u8]) -> Result<Start<'_>, ParseError> {
 /// Fills the slots from the header block that begins at `at`; returns where the body begins.
 fn index_headers(message: &mut Message<'_>, at: usize) -> usize {
     let bytes = message.bytes;
-    let mut rest = bytes.get(at..).unwrap_or_default();
+    let mut start = at;
     // The link to the last slot of each id, to chain the next one to.
     let mut last = [Slot::NONE; HeaderId::COUNT];
     loop {
+        let rest = bytes.get(start..).unwrap_or_default();
         match rest {
             [b'\n', body @ ..] | [b'\r', b'\n', body @ ..] => return bytes.len() - body.len(),
             _ => {}
         }
-        let mut cursor = Cursor::new(rest);
-        let name = cursor.take(TOKEN);
-        let plain = cursor.peek() == Some(b':');
-        // White space may stand before the colon (RFC 3261 7.3.1), and nothing else: a control
-        // byte there once turned requests of a dialog into new calls (CVE-2016-9938).
-        while cursor.eat(b' ') || cursor.eat(b'\t') {}
-        let named = !name.is_empty() && cursor.eat(b':');
-        let Some(line) = line_end(cursor.rest) else {
+        let Some(field) = usual_field(rest).or_else(|| any_field(rest)) else {
             message.fault.note(ParseErrorKind::Truncated);
             return bytes.len();
         };
-        let start = bytes.len() - rest.len();
-        rest = line.next;
-        if !named || !line.clean {
+        let begin = start;
+        start += field.next;
+        if !field.sound {
             message.fault.note(ParseErrorKind::HeaderLine);
             continue;
         }
-        let value = scan::trim_start(line.value);
-        // Where the value began, counted from the end, as slices lose their front.
-        let from = bytes.len() - line.next.len() - line.end_len - value.len();
-        let end = from + scan::trim_end(value).len();
-        if end - start > MAX_HEADER_LINE {
+        if field.end > MAX_HEADER_LINE {
             message.fault.note(ParseErrorKind::HeaderTooLong);
             continue;
         }
         let slot = Slot {
-            start: offset(start),
-            name_end: offset(start + name.len()),
-            value: offset(from),
-            end: offset(end),
+            start: offset(begin),
+            name_end: offset(begin + field.name_end),
+            value: offset(begin + field.value),
+            end: offset(begin + field.end),
             next: Slot::NONE,
-            id: HeaderId::of_bytes(name),
-            plain: plain && !line.folded,
+            id: HeaderId::of_bytes(rest.get(..field.name_end).unwrap_or_default()),
+            plain: field.plain,
         };
         if !push(message, &mut last, slot) {
             message.fault.note(ParseErrorKind::TooManyHeaders);
             return bytes.len();
         }
     }
+}
+
+/// Where the parts of a header field are, counted from its front.
+struct Field {
+    name_end: usize,
+    value: usize,
+    /// Behind the value, trailing white space left out.
+    end: usize,
+    /// Where the next field begins.
+    next: usize,
+    /// It has a name and a colon, and no carriage return stands alone in it.
+    sound: bool,
+    /// See [`Slot::plain`].
+    plain: bool,
+}
+
+/// The field at the front, if it is as nearly all are: `Name: value`, on one line, without any
+/// other white space around.
+#[inline]
+fn usual_field(rest: &[u8]) -> Option<Field> {
+    let name_end = Cursor::new(rest).take(TOKEN).len();
+    let value = match rest.get(name_end..)? {
+        [b':', b' ', first, ..] if name_end > 0 && *first > b' ' => name_end + ": ".len(),
+        _ => return None,
+    };
+    let end = value + memchr2(b'\r', b'\n', rest.get(value..)?)?;
+    let [b'\r', b'\n', after, ..] = rest.get(end..)? else { return None };
+    let next = end + "\r\n".len();
+    let usual = *rest.get(end - 1)? > b' ' && !matches!(after, b' ' | b'\t');
+    usual.then_some(Field { name_end, value, end, next, sound: true, plain: true })
+}
+
+/// The field at the front, however it is written; none where its line does not end.
+#[cold]
+fn any_field(rest: &[u8]) -> Option<Field> {
+    let mut cursor = Cursor::new(rest);
+    let name = cursor.take(TOKEN);
+    let plain = cursor.peek() == Some(b':');
+    // White space may stand before the colon (RFC 3261 7.3.1), and nothing else: a control
+    // byte there once turned requests of a dialog into new calls (CVE-2016-9938).
+    while cursor.eat(b' ') || cursor.eat(b'\t') {}
+    let named = !name.is_empty() && cursor.eat(b':');
+    let line = line_end(cursor.rest)?;
+    let next = rest.len() - line.next.len();
+    let text = scan::trim_start(line.value);
+    // Where the value began, counted from the end, as slices lose their front.
+    let value = next - line.end_len - text.len();
+    Some(Field {
+        name_end: name.len(),
+        value,
+        end: value + scan::trim_end(text).len(),
+        next,
+        sound: named && line.clean,
+        plain: plain && !line.folded,
+    })
 }
 
 /// False when there is no room.

@@ -67,6 +67,7 @@ pub(super) struct Read<'a> {
     pub(super) top_via: OnceCell<Result<Via<'a>, ParseError>>,
     pub(super) from: OnceCell<Result<NameAddr<'a>, ParseError>>,
     pub(super) to: OnceCell<Result<NameAddr<'a>, ParseError>>,
+    pub(super) call_id: OnceCell<Result<&'a str, ParseError>>,
     pub(super) cseq: OnceCell<Result<CSeq<'a>, ParseError>>,
     pub(super) contact: OnceCell<Option<Result<NameAddr<'a>, ParseError>>>,
 }

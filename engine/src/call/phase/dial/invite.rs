@@ -237,13 +237,15 @@ impl Call {
             Some(dialling) if wanted == Some(true) => Some(dialling.session.clone()),
             _ => None,
         };
-        let mut local = Vec::with_capacity(128);
-        identity.write_from(writing, &mut local);
-        local.extend_from_slice(b";tag=");
-        local.extend_from_slice(&local_tag);
+        let page = &mut core.io.scratch;
+        page.clear();
+        identity.write_from(writing, page);
+        page.extend_from_slice(b";tag=");
+        page.extend_from_slice(&local_tag);
+        let local = Box::from(page.as_slice());
         Dialog {
             call_id: Call::new_call_id(core),
-            local: local.into(),
+            local,
             local_tag: String::from_utf8(local_tag).unwrap_or_default().into(),
             remote: [b"<", route.uri.as_bytes(), b">"].concat().into(),
             remote_tag: None,
