@@ -1,5 +1,6 @@
 //! A restart: calls, transactions and phones take their old places again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::call::{Call, CallHandle, EndNote, Record, Revived};
@@ -12,6 +13,7 @@ use crate::input::{Flow, Output};
 use crate::journal::{Kind, Ledger, Pen, begin_call, bring_farewell_back, finished};
 use crate::register::Binding;
 use crate::route::Snapshot;
+use crate::sip::dialog::Dialog;
 use crate::sip::syntax::{HeaderId, Message, Method};
 use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::{H, I};
@@ -26,9 +28,13 @@ const SLICE_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
 /// rewrites: the 64*T1 of timers H and L, and the T4 of timer I.
 const LONGEST_LINGER: std::time::Duration = H.saturating_add(I);
 
-/// The ACK to a failure (RFC 3261 17.1.1.3), as far as the answer tells its INVITE.
-fn ack_of(msg: &Message<'_>) -> Option<Arc<[u8]>> {
-    let mut out = format!("ACK {} SIP/2.0\r\n", msg.to().ok()?.uri.raw).into_bytes();
+/// The ACK to a failure (RFC 3261 17.1.1.3), as far as the answer tells its INVITE: to `uri` by
+/// `routes`.
+fn ack_of(msg: &Message<'_>, uri: &str, routes: &[Cow<'_, str>]) -> Option<Arc<[u8]>> {
+    let mut out = format!("ACK {uri} SIP/2.0\r\n").into_bytes();
+    for route in routes {
+        out.extend_from_slice(format!("Route: {route}\r\n").as_bytes());
+    }
     for id in [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId] {
         for part in [id.name().as_bytes(), b": ", msg.first(id)?, b"\r\n"] {
             out.extend_from_slice(part);
@@ -100,9 +106,9 @@ impl Engine {
     }
 
     /// An answer to no transaction: after a restart it may be the failure of an INVITE whose leg
-    /// was over when the process before died, and which still waits for its ACK. That is made of
-    /// the answer alone: it is known by its branch (RFC 3261 17.2.3), and no longer waited for
-    /// than for timer H.
+    /// was over when the process before died, or one within a call that goes on, and which still
+    /// waits for its ACK. That is made of the answer, and of the dialog where there is one: it is
+    /// known by its branch (RFC 3261 17.2.3), and no longer waited for than for timer H.
     pub(crate) fn on_stray_response(&mut self, flow: Flow, msg: &Message<'_>, status: u16) {
         let Some((restored, first)) = self.core.restored else { return };
         let late = self.core.io.now.mono.since(restored) > H;
@@ -110,11 +116,26 @@ impl Engine {
         if late || status < 300 || !invite || !self.is_known(flow) {
             return;
         }
-        if self.core.transactions.is_of_another_life(msg, first)
-            && let Some(ack) = ack_of(msg)
-        {
+        if !self.core.transactions.is_of_another_life(msg, first) {
+            return;
+        }
+        let Ok(to) = msg.to() else { return };
+        let (uri, routes) = match self.dialog_of_answer(msg) {
+            Some(dialog) => dialog.request_line(),
+            None => (to.uri.raw, Vec::new()),
+        };
+        if let Some(ack) = ack_of(msg, uri, &routes) {
             self.core.io.transmit(flow, ack);
         }
+    }
+
+    /// The dialog in which we have sent what `msg` answers, if it still lives.
+    fn dialog_of_answer(&self, msg: &Message<'_>) -> Option<&Dialog> {
+        let (handle, leg) = self.leg_of_tag(msg.from().ok()?.tag()?)?;
+        let dialog = self.calls.get(handle)?.dialog(leg);
+        let (peer, call_id) = (msg.to().ok()?.tag()?, msg.call_id().ok()?);
+        (*dialog.call_id == *call_id && dialog.remote_tag.as_deref() == Some(peer))
+            .then_some(dialog)
     }
 
     /// A revived call takes its place.

@@ -5,11 +5,12 @@
 //! but queues and plain counters with the rest of the process.
 
 mod control;
+mod datagrams;
 mod outbox;
 mod pace;
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as ControlQueue, TryRecvError};
@@ -30,7 +31,7 @@ use crate::journal::{Condition, Writer};
 use crate::media_link::MediaLink;
 use crate::resolver::QuestionSender;
 use crate::streams::{FromStream, StreamLink};
-use crate::sys::{BATCH, Poller, Receiver, Sender, Waker, age_of_last_datagram};
+use crate::sys::{Poller, Receiver, Sender, Waker};
 
 pub(crate) use control::{Control, EngineHandle};
 use outbox::{Outbox, Unsent};
@@ -38,8 +39,6 @@ use pace::{Pace, Pause};
 
 /// Counters are copied for others this often; it bounds the longest sleep too.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Batches taken from one socket before timers and the other sockets get their turn.
-const BATCHES_PER_LOOK: usize = 16;
 /// Messages taken from streams before datagrams get their turn.
 const STREAMS_PER_LOOK: usize = 256;
 
@@ -324,73 +323,6 @@ impl Looper {
         }
         // More may wait than was taken.
         self.waker.wake();
-    }
-
-    fn take_datagrams(&mut self, at: usize, receiver: &mut Receiver) {
-        for _ in 0..BATCHES_PER_LOOK {
-            let Some((socket, _)) = self.sockets.get(at) else { return };
-            let count = match receiver.receive(socket) {
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.caught_up(at),
-                // The kernel reports an ICMP error once here; which peer it was stands in the
-                // error queue.
-                Err(_) => return self.take_errors(at, receiver),
-            };
-            self.pace.took(count);
-            self.tell_backlog(at, count);
-            // One reading for the batch: it is handled in well under a millisecond, the
-            // precision of records.
-            let now = self.clock.now();
-            for (remote, bytes) in (0..count).filter_map(|place| receiver.datagram(place)) {
-                let flow = flow(at, remote);
-                self.engine.handle(now, Input::Datagram { flow, bytes });
-            }
-            self.settle(now);
-            if count < BATCH {
-                return self.caught_up(at);
-            }
-        }
-    }
-
-    /// A full batch may be the head of a queue: how long its last datagram lay tells.
-    fn tell_backlog(&mut self, at: usize, count: usize) {
-        let Some((socket, _)) = self.sockets.get(at) else { return };
-        if count == BATCH
-            && let Some(age) = age_of_last_datagram(socket)
-        {
-            let now = self.clock.now();
-            // What came while no process read the sockets says nothing of this one's pace.
-            if age > now.mono.since(self.resumed) {
-                return;
-            }
-            self.engine.handle(now, Input::Waited(age));
-            self.settle(now);
-            self.behind = Some(at);
-        }
-    }
-
-    /// The socket that was read last has nothing more.
-    fn caught_up(&mut self, at: usize) {
-        if self.behind == Some(at) {
-            self.behind = None;
-            let now = self.clock.now();
-            self.engine.handle(now, Input::Waited(Duration::ZERO));
-            self.settle(now);
-        }
-    }
-
-    fn take_errors(&mut self, at: usize, receiver: &mut Receiver) {
-        let Some((socket, _)) = self.sockets.get(at) else { return };
-        let Ok(count) = receiver.receive_errors(socket) else { return };
-        for (remote, _) in (0..count).filter_map(|place| receiver.datagram(place)) {
-            self.unreachable(at, remote);
-        }
-    }
-
-    fn unreachable(&mut self, at: usize, remote: SocketAddr) {
-        let now = self.clock.now();
-        self.engine.handle(now, Input::Unreachable { flow: flow(at, remote) });
-        self.settle(now);
     }
 
     fn tick(&mut self) {

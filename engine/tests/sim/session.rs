@@ -232,6 +232,7 @@ impl Session {
                     self.finish(487, None, out);
                 }
             }
+            "INVITE" if self.state == State::Up && self.quirks.deaf_to_invites => {}
             "INVITE" if self.state == State::Up && self.quirks.never_agrees => {
                 self.reply(msg, 100, None, out);
             }
@@ -245,9 +246,7 @@ impl Session {
             }
             // The first INVITE again, before anything was said to it.
             "INVITE" if msg.to_tag().is_none() => {}
-            "INVITE" if self.state == State::Ended => {
-                self.reply(msg, 481, None, out);
-            }
+            "INVITE" if self.state == State::Ended => self.reply(msg, 481, None, out),
             "INVITE" => self.serve(msg, 491, None, out),
             _ => {
                 self.facts.asked.push(msg.clone());

@@ -44,6 +44,8 @@ pub(crate) enum Act {
 pub(crate) struct Quirks {
     pub(crate) never_acks: bool,
     pub(crate) deaf_to_cancel: bool,
+    /// Says nothing to a re-INVITE.
+    pub(crate) deaf_to_invites: bool,
     /// Says 100 to a re-INVITE and nothing more.
     pub(crate) never_agrees: bool,
     pub(crate) once_up: Vec<(Duration, Act)>,

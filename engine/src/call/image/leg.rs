@@ -255,6 +255,9 @@ pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     for _ in 0..from.number()? {
         leg.asked.push(get_client(&mut from)?);
     }
+    if leg.state == LegState::Gone {
+        (leg.asked.iter()).for_each(|client| core.transactions.ended_with_its_dialog(*client));
+    }
     if leg.keeps_transaction() {
         let mut from = Reader::of(part(Part::Transaction), Some(core));
         from.large = part(Part::Large);

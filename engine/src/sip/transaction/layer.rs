@@ -161,6 +161,8 @@ pub(crate) struct Transactions {
     pub(super) ended: Vec<ServerHandle>,
     /// The request that the answer just handled challenges.
     pub(super) challenged: Option<Challenged>,
+    /// Read from the journal, and not to be sent again.
+    pub(super) of_ended_dialogs: Vec<ClientHandle>,
 }
 
 /// Keys are hashes already: their low half serves as the table's hash.
@@ -194,6 +196,7 @@ impl Transactions {
             challenged: None,
             by_origin: HashMap::default(),
             ended: Vec::new(),
+            of_ended_dialogs: Vec::new(),
         }
     }
 

@@ -14,10 +14,18 @@ impl Transactions {
     /// an ACK, byte for byte: nobody knows what of it had left, nor what came while nobody
     /// listened. Whoever has had it takes it for a copy (RFC 3261 17), and says again what it said
     /// before. By a stream nothing else would bring it there. A refusal has the time that it had:
-    /// beyond timer H its peer may have forgotten it (17.1.1.2, timer D).
+    /// beyond timer H its peer may have forgotten it (17.1.1.2, timer D). What waits in a dialog
+    /// that has ended is only waited for.
     pub(crate) fn take_up(&mut self, io: &mut Io) {
+        let over = std::mem::take(&mut self.of_ended_dialogs);
+        for at in &over {
+            if let Some(client) = self.clients.get_mut(*at) {
+                io.disarm(client.timers.take(Timer::A));
+            }
+        }
+        let waits = |(at, client): &(ClientHandle, &Client)| client.waits() && !over.contains(at);
         let waiting: Vec<ClientHandle> =
-            self.clients.iter().filter(|(_, client)| client.waits()).map(|(at, _)| at).collect();
+            self.clients.iter().filter(waits).map(|(at, _)| at).collect();
         for at in waiting {
             self.begin_again(io, at);
         }
@@ -54,6 +62,15 @@ impl Transactions {
     /// The ACK to this refusal came in the life before.
     pub(crate) fn was_acknowledged(&mut self, io: &mut Io, refusal: ServerHandle) {
         self.drive_invite_server(io, refusal, invite_server::Input::Ack);
+    }
+
+    /// Nobody listens in the dialog of this INVITE any more, so the next process does not send it
+    /// again; what answers it is acknowledged.
+    pub(crate) fn ended_with_its_dialog(&mut self, at: ClientHandle) {
+        let client = self.clients.get(at);
+        if client.is_some_and(|client| matches!(client.machine, ClientMachine::Invite(_))) {
+            self.of_ended_dialogs.push(at);
+        }
     }
 
     fn begin_again(&mut self, io: &mut Io, at: ClientHandle) {

@@ -314,3 +314,20 @@ fn a_bye_that_nobody_answers_is_given_up_when_it_would_have_been() {
     assert_eq!(call.sim.world.engine.calls_held(), 0, "64*T1 after the first BYE");
     call.over();
 }
+
+#[test]
+fn a_change_of_session_that_was_under_way_when_the_call_ended_is_not_asked_for_again() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato");
+    let gateway = call.sim.world.uas.get_mut(GATEWAY).unwrap();
+    gateway.sessions[call.at].quirks.deaf_to_invites = true;
+    call.then("sato", Act::Describe("sendonly")).waits(secs(1)).acts(Act::Bye).waits(secs(1));
+    deserted(&mut sim);
+    for _ in 0..5 {
+        sim.world.dies();
+        sim.world.run(secs(2));
+    }
+    let asked = sim.world.inbox.iter().filter(|(_, msg)| msg.start.starts_with("INVITE")).count();
+    assert_eq!(asked, 0, "nobody listens in that dialog any more");
+    sim.ends();
+}
