@@ -15,7 +15,7 @@ use crate::input::Flow;
 use crate::route::Step;
 use crate::sip::dialog::Order;
 use crate::sip::syntax::{HeaderId, Message, Uri};
-use crate::sip::transaction::ServerHandle;
+use crate::sip::transaction::{ClientHandle, ServerHandle};
 
 /// A REFER that may be followed.
 #[derive(Debug)]
@@ -225,7 +225,8 @@ impl Call {
         leg.side = self.leg(by).side;
         leg.replaces = None;
         let session = leg.session.take();
-        let client = leg.sent_invite();
+        let clients: Vec<ClientHandle> =
+            leg.sent_invite().into_iter().chain(leg.asked.iter().copied()).collect();
         let server = match leg.invite {
             Invite::Received(server) => Some(server),
             Invite::Sent(_) => None,
@@ -234,7 +235,7 @@ impl Call {
         self.touch();
         self.leg_mut(number);
         let owner = self.owner(number);
-        if let Some(client) = client {
+        for client in clients {
             core.transactions.hand_over(client, owner);
         }
         if let Some(server) = server {

@@ -218,6 +218,28 @@ fn a_phone_brings_its_two_partners_together() {
 }
 
 #[test]
+fn a_partner_whose_agreement_to_be_held_comes_again_after_the_transfer_talks_on() {
+    let mut sim = Sim::new();
+    let (_, second, refer) = desk_asks(&mut sim);
+    sim.world.at(DESK_PHONE, |ua, out| ua.sessions[second].acts(&Act::Describe("sendonly"), out));
+    sim.world.run(secs(1));
+    let target = sim.leg("08012345678");
+    let place = target.place.clone();
+    let mut agreed = Msg::answer(&target.facts.asked[0], 200, &target.local);
+    agreed.add("Contact", &format!("<sip:phone@{place}>"));
+    sim.does("201", refer);
+    // The call by which it was held is over and forgotten.
+    sim.world.run(secs(10));
+    let acks = sim.sent(&place, "ACK").len();
+    sim.sends(&place, &agreed);
+    sim.world.run(secs(1));
+    assert_eq!(sim.sent(&place, "ACK").len(), acks + 1);
+    assert_eq!(sim.leg("08012345678").state, State::Up);
+    sim.does("08012345678", Act::Bye);
+    sim.ends();
+}
+
+#[test]
 fn a_dialog_that_is_unknown_or_anothers_is_not_replaced() {
     let mut sim = Sim::new();
     let call = desk_talks(&mut sim);
