@@ -280,6 +280,7 @@ impl Engine {
         self.keep(handle);
         let Some(call) = self.calls.get(handle) else { return };
         let (id, servers, session) = (call.id, call.servers(), call.session());
+        call.leave_strays(&mut self.core);
         self.calls.remove(handle);
         #[cfg(debug_assertions)]
         self.faithful.forget(handle);

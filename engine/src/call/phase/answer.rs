@@ -28,14 +28,8 @@ impl Call {
     /// A 2xx to the INVITE of a callee leg.
     pub(super) fn on_answered(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
         let tag = msg.to().ok().and_then(|to| to.tag()).unwrap_or_default();
-        let confirmed = matches!(self.leg(leg).state, LegState::Up | LegState::Leaving);
-        if confirmed || self.leg(leg).state == LegState::Gone {
-            let ours = self.leg(leg).dialog.remote_tag.as_deref() == Some(tag);
-            return if ours && confirmed {
-                self.acknowledge_again(core, leg, msg);
-            } else {
-                self.end_stray(core, leg, msg, tag);
-            };
+        if matches!(self.leg(leg).state, LegState::Up | LegState::Leaving | LegState::Gone) {
+            return self.on_further_answer(core, leg, msg, tag);
         }
         let winner = self.leg(leg).state == LegState::Calling && self.dialling().is_some();
         if winner && self.hold_answer(leg, msg) {
@@ -278,12 +272,33 @@ impl Call {
 
     /// A 2xx to another INVITE of `leg` than its last: it comes again within the call, or follows
     /// the failure after which the INVITE was sent once more.
-    pub(super) fn on_late_answer(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>) {
-        if matches!(self.leg(leg).state, LegState::Up | LegState::Leaving) {
-            return self.acknowledge_again(core, leg, msg);
-        }
+    pub(super) fn on_late_answer(
+        &mut self,
+        core: &mut Core,
+        leg: u16,
+        client: ClientHandle,
+        msg: &Message<'_>,
+    ) {
         let tag = msg.to().ok().and_then(|to| to.tag()).unwrap_or_default();
-        self.end_stray(core, leg, msg, tag);
+        // The leg will not know this transaction when its call is over.
+        core.transactions.ends(client, tag);
+        self.on_further_answer(core, leg, msg, tag);
+    }
+
+    /// A 2xx beside the one that confirmed the leg, or after its end.
+    fn on_further_answer(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, tag: &str) {
+        // Also of a dialog that has had its BYE: its 2xx may have crossed that, and another BYE
+        // would tell it nothing.
+        let ours = match &self.leg(leg).dialog.remote_tag {
+            Some(ours) => **ours == *tag,
+            // RFC 2543 knew peers without a tag.
+            None => tag.is_empty() && self.leg(leg).state != LegState::Gone,
+        };
+        if ours {
+            self.acknowledge_again(core, leg, msg);
+        } else {
+            self.end_stray(core, leg, msg, tag);
+        }
     }
 
     /// A 2xx came again: so does its ACK (RFC 3261 13.2.2.4), unless it still waits for an
@@ -321,6 +336,18 @@ impl Call {
         }
     }
 
+    /// The call is over and about to be forgotten: its INVITEs' transactions, which go on, know
+    /// which dialogs have had their BYE.
+    pub(crate) fn leave_strays(&self, core: &mut Core) {
+        for leg in &self.legs {
+            for client in leg.sent_invite().iter().chain(&leg.asked) {
+                for tag in leg.strays.iter().chain(&leg.dialog.remote_tag) {
+                    core.transactions.ends(*client, tag);
+                }
+            }
+        }
+    }
+
     /// Sends BYE on a leg whose 2xx was exchanged, or notes that it must wait for the ACK.
     pub(super) fn send_bye(&mut self, core: &mut Core, leg: u16, q850: u8) {
         self.leg_mut(leg).state = LegState::Leaving;
@@ -342,8 +369,8 @@ impl Call {
     }
 }
 
-/// A 2xx of a phone behind a fork whose call is over and forgotten: acknowledged and ended
-/// (RFC 3261 13.2.2.4).
+/// A 2xx of a phone behind a fork whose call is over and forgotten (RFC 3261 13.2.2.4):
+/// acknowledged each time, ended once.
 pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_>) {
     let Some(flow) = core.transactions.flow_of(client) else { return };
     let (Ok(call_id), Ok(from), Ok(cseq)) = (msg.call_id(), msg.from(), msg.cseq()) else { return };
@@ -365,9 +392,7 @@ pub(crate) fn end_orphan(core: &mut Core, client: ClientHandle, msg: &Message<'_
     };
     dialog.complete(msg);
     send_ack(core, &dialog, cseq.number, None);
-    // A later INVITE is of a dialog that has had its BYE. The next few may be the first again,
-    // with a longer session timer or credentials.
-    if cseq.number <= LAST_FIRST_INVITE {
+    if core.transactions.ends(client, dialog.remote_tag.as_deref().unwrap_or_default()) {
         let seq = cseq.number + MAX_EARLY_REQUESTS;
         let bye = InDialog { method: "BYE", seq, extra: b"", content: None };
         let bye = send(core, &dialog, &bye, None);
@@ -386,11 +411,6 @@ pub(super) struct Accepting {
     /// The leg whose ACK waits for the answer in this one's.
     pub(super) answer_to: Option<u16>,
 }
-
-/// CSeq number of an INVITE that was asked for a longer session timer once, and challenged as
-/// often as is answered, by a proxy and by the callee's side: each at first, and once more for a
-/// stale nonce.
-const LAST_FIRST_INVITE: u32 = 6;
 
 /// CSeq numbers left free for requests that an early dialog may have seen and that are forgotten.
 const MAX_EARLY_REQUESTS: u32 = 64;

@@ -34,7 +34,7 @@ impl Call {
         }
         if self.leg(leg).invite != Invite::Sent(client) {
             if (200..300).contains(&status) {
-                self.on_late_answer(core, leg, msg);
+                self.on_late_answer(core, leg, client, msg);
             }
             return;
         }

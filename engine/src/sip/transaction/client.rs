@@ -59,6 +59,7 @@ impl Transactions {
             cancel: Cancel::No,
             moves: 0,
             smaller: None,
+            ended: Vec::new(),
         });
         (handle, Branch { shard: self.shard, transaction: handle.to_bits(), random })
     }
@@ -141,6 +142,7 @@ impl Transactions {
             cancel: Cancel::No,
             moves: 0,
             smaller: None,
+            ended: Vec::new(),
         });
         if let Some(client) = self.clients.get_mut(at) {
             client.cancel = Cancel::Sent(cancel);

@@ -61,6 +61,7 @@ impl Image for Client {
             cancel,
             moves: _,
             smaller: _,
+            ended: _,
         } = self;
         let lean = std::mem::take(&mut pen.lean);
         pen.put(machine);
@@ -85,6 +86,7 @@ impl Image for Client {
             cancel: from.get()?,
             moves: 0,
             smaller: None,
+            ended: Vec::new(),
         })
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub(super) moves: u8,
     /// The same request for the way that it would go by were it not so large.
     pub(super) smaller: Option<(Flow, Arc<[u8]>)>,
+    /// Of an INVITE: To tags of dialogs by it that need no BYE once its call is forgotten.
+    pub(super) ended: Vec<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

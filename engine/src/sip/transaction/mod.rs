@@ -7,6 +7,7 @@
 
 mod challenged;
 mod client;
+mod ended;
 mod head;
 mod image;
 pub(crate) mod invite_client;

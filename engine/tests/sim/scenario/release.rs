@@ -5,6 +5,7 @@ use tensou_engine::{CallResult, EndedBy};
 use crate::office::{CARRIER, DIRECT, GATEWAY, SALES};
 use crate::session::State;
 use crate::sim::{Call, Sim, secs};
+use crate::text::Msg;
 use crate::ua::{Act, Alarm};
 
 #[test]
@@ -103,6 +104,34 @@ fn a_phone_behind_a_fork_that_answers_after_the_end_is_ended() {
     let twin = &call.sim.world.uas[CARRIER].sessions[1];
     assert_eq!(twin.state, State::Ended);
     assert!(twin.facts.bye_heard.is_some());
+    call.over();
+}
+
+/// RFC 3261 13.2.2.4 and 12.2.1.1: every copy of a 2xx gets its ACK, and its dialog one BYE.
+#[test]
+fn each_phone_behind_a_fork_is_hung_up_once_though_its_answer_comes_again_after_the_end() {
+    let mut sim = Sim::new();
+    let call = sim.call(DIRECT).rings(&["sato"]).answered_by("sato");
+    // A re-INVITE, so that the CSeq numbers of sato's dialog have gone on.
+    let call = call.acts(Act::Describe("sendonly")).waits(secs(1));
+    let call = a_twin_answers_and_is_ended(call, "sato").acts(Act::Bye).waits(secs(5));
+    assert_eq!(call.sim.world.engine.calls_held(), 0);
+    let phones = &call.sim.world.uas[CARRIER].sessions;
+    let mut answers: Vec<Msg> = phones.iter().filter_map(|one| one.facts.finally.clone()).collect();
+    assert_eq!(answers.len(), 2, "sato and the twin");
+    // Sato's answer to the re-INVITE comes again too.
+    let mut agreed = Msg::answer(&phones[0].facts.asked[0], 200, &phones[0].local);
+    agreed.add("Contact", &format!("<sip:sato@{CARRIER}>"));
+    answers.push(agreed);
+    let acks = call.sim.sent(CARRIER, "ACK").len();
+    for answer in answers.iter().chain(&answers) {
+        call.sim.sends(CARRIER, answer);
+    }
+    assert_eq!(call.sim.sent(CARRIER, "ACK").len(), acks + 6);
+    let byes = call.sim.sent(CARRIER, "BYE");
+    let tags: Vec<&str> = byes.iter().filter_map(|bye| bye.msg.to_tag()).collect();
+    assert_eq!(tags.len(), 2, "{tags:?}");
+    assert_ne!(tags[0], tags[1]);
     call.over();
 }
 
