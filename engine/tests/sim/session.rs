@@ -239,14 +239,15 @@ impl Session {
             "INVITE" if self.state == State::Up => {
                 self.facts.asked.push(msg.clone());
                 self.version += 1;
-                let direction =
-                    if msg.body.contains("a=sendonly") { "recvonly" } else { "sendrecv" };
-                let body = self.sdp(direction);
+                let held = msg.body.contains("a=sendonly");
+                let body = self.sdp(if held { "recvonly" } else { "sendrecv" });
                 self.serve(msg, 200, Some(&body), out);
             }
             // The first INVITE again, before anything was said to it.
             "INVITE" if msg.to_tag().is_none() => {}
-            "INVITE" if self.state == State::Ended => self.reply(msg, 481, None, out),
+            "INVITE" if self.state == State::Ended => {
+                self.reply(msg, 481, None, out);
+            }
             "INVITE" => self.serve(msg, 491, None, out),
             _ => {
                 self.facts.asked.push(msg.clone());
