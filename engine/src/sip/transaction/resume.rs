@@ -1,6 +1,7 @@
 //! What was under way when the process ended goes on as the same.
 
 use crate::io::Io;
+use crate::sip::syntax::Message;
 use crate::time::Timestamp;
 use crate::timer::TimerKey;
 
@@ -24,9 +25,11 @@ impl Transactions {
             }
         }
         let waits = |(at, client): &(ClientHandle, &Client)| client.waits() && !over.contains(at);
-        let waiting: Vec<ClientHandle> =
-            self.clients.iter().filter(waits).map(|(at, _)| at).collect();
-        for at in waiting {
+        let mut waiting: Vec<(u32, ClientHandle)> =
+            self.clients.iter().filter(waits).map(|(at, client)| (client.seq(), at)).collect();
+        // Within a dialog in their order, also to who has had none of them (RFC 3261 12.2.2).
+        waiting.sort_by_key(|(seq, _)| *seq);
+        for (_, at) in waiting {
             self.begin_again(io, at);
         }
         let servers: Vec<ServerHandle> = self.servers.iter().map(|(at, _)| at).collect();
@@ -104,6 +107,12 @@ impl Transactions {
 }
 
 impl Client {
+    /// The CSeq number of its request.
+    fn seq(&self) -> u32 {
+        let request = self.request.as_deref().and_then(|it| Message::parse_datagram(it).ok());
+        request.and_then(|msg| msg.cseq().ok().map(|cseq| cseq.number)).unwrap_or_default()
+    }
+
     /// Its peer has not been heard of, or owes a final answer to a request that is no INVITE.
     fn waits(&self) -> bool {
         matches!(
