@@ -52,7 +52,9 @@ impl Hasher for Keyed {
     }
 
     fn finish(&self) -> u64 {
-        self.hasher.finish()
+        let mut hasher = self.hasher.clone();
+        hasher.write(self.gathered.get(..self.len).unwrap_or_default());
+        hasher.finish()
     }
 }
 

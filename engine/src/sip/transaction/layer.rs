@@ -1,7 +1,7 @@
 //! All transactions of the engine: matching (RFC 3261 17.1.3, 17.2.3) and the carrying out of
 //! what the four state machines decide.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub(crate) struct Transactions {
     /// The request that the answer just handled challenges.
     pub(super) challenged: Option<Challenged>,
     /// Read from the journal, and not to be sent again.
-    pub(super) of_ended_dialogs: Vec<ClientHandle>,
+    pub(super) of_ended_dialogs: BTreeSet<ClientHandle>,
 }
 
 /// Keys are hashes already: their low half serves as the table's hash.
@@ -198,7 +198,7 @@ impl Transactions {
             challenged: None,
             by_origin: HashMap::default(),
             ended: Vec::new(),
-            of_ended_dialogs: Vec::new(),
+            of_ended_dialogs: BTreeSet::new(),
         }
     }
 

@@ -72,7 +72,7 @@ impl Transactions {
     pub(crate) fn ended_with_its_dialog(&mut self, at: ClientHandle) {
         let client = self.clients.get(at);
         if client.is_some_and(|client| matches!(client.machine, ClientMachine::Invite(_))) {
-            self.of_ended_dialogs.push(at);
+            self.of_ended_dialogs.insert(at);
         }
     }
 
