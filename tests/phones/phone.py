@@ -42,6 +42,24 @@ class Phone:
             if kind != "CALL_CLOSED" and event["type"] == "CALL_CLOSED":
                 raise AssertionError(f"{self.name}: the call ended before {kind}: {seen[-1]}")
 
+    def expect_in_any_order(self, *kinds, seconds=10):
+        """Waits for every one of these, each a kind or a kind with what it says."""
+        until = time.monotonic() + seconds
+        missing, seen = list(kinds), []
+        while missing:
+            try:
+                _, event = self.events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(
+                    f"{self.name}: no {missing} in {seconds} s, but {seen}"
+                ) from None
+            happened = (event["type"], event.get("param", ""))
+            seen.append(happened)
+            for wanted in (happened, happened[0]):
+                if wanted in missing:
+                    missing.remove(wanted)
+                    break
+
     def trace(self):
         """SIP as it sent and received it, without the colours."""
         text = self.log.read_text(errors="replace").replace("\r\n", "\n")
