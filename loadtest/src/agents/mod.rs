@@ -9,6 +9,7 @@ mod caller;
 mod core;
 mod dialog;
 mod digest;
+mod inbox;
 mod latency;
 mod message;
 mod offer;

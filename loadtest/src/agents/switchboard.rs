@@ -77,7 +77,7 @@ impl World {
             ssrc,
             opened_by: None,
         };
-        let id = self.insert(slot, tag)?;
+        let id = self.insert(slot, tag);
         self.act(now, id, out);
         Ok(())
     }
@@ -208,7 +208,7 @@ impl World {
             ssrc,
             opened_by: Some((index, branch)),
         };
-        let id = self.insert(slot, tag)?;
+        let id = self.insert(slot, tag);
         self.act(now, id, out);
         Ok(())
     }

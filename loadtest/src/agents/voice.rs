@@ -1,5 +1,9 @@
 //! Voice of the simulated user agents: RTP (RFC 3550, the `rtp` crate) with 20 ms of PCMU,
 //! and the ear on the other side that tells whose voice arrived and whether it was whole.
+//!
+//! A phone takes in what it hears a few packets at a time, and the kernel says when each came: so
+//! thousands of phones fit on a thread, and what they measure does not depend on when it gets to
+//! run.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::OnceLock;
@@ -10,6 +14,7 @@ use rtp::header::Header;
 use rtp::packet::Packet;
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
+use super::inbox::Inbox;
 use super::latency::SendLog;
 
 /// Packet time of every codec here.
@@ -18,8 +23,17 @@ pub(crate) const PTIME: Duration = Duration::from_millis(20);
 const SAMPLES: usize = 160;
 /// Packets until the voice repeats: five syllables a second, ten packets a syllable.
 const PERIOD: usize = 10;
+/// Packets spoken between two looks at what has come: a socket's buffer holds some hundreds.
+const SPOKEN_PER_LOOK: u32 = 3;
 /// Different voices. Each has its own pitch, so that an ear or a spectrum tells them apart.
 const VOICES: usize = 16;
+
+/// What all voices of a world share.
+#[derive(Default)]
+pub(crate) struct Air {
+    pub(crate) log: SendLog,
+    inbox: Inbox,
+}
 
 /// One leg's sending and receiving side.
 pub(crate) struct Voice {
@@ -31,6 +45,8 @@ pub(crate) struct Voice {
     timestamp: u32,
     first: bool,
     sent: u64,
+    /// Packet times since it was looked what has come.
+    unheard: u32,
     ear: Ear,
 }
 
@@ -47,7 +63,7 @@ impl Voice {
             }
             odd.push(socket);
         };
-        socket.set_nonblocking(true)?;
+        Inbox::prepare(&socket)?;
         Ok(Voice {
             socket,
             remote: None,
@@ -57,20 +73,18 @@ impl Voice {
             timestamp: ssrc.rotate_left(16),
             first: true,
             sent: 0,
+            unheard: 0,
             ear: Ear::default(),
         })
-    }
-
-    pub(crate) fn socket(&self) -> &UdpSocket {
-        &self.socket
     }
 
     pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Where to speak to from now on, and whether to.
-    pub(crate) fn aim(&mut self, remote: SocketAddr, muted: bool) {
+    /// Where to speak to from now on, and whether to. What came before is heard as it was meant.
+    pub(crate) fn aim(&mut self, remote: SocketAddr, muted: bool, air: &mut Air) {
+        self.listen(air);
         self.remote = Some(remote);
         self.muted = muted;
     }
@@ -80,8 +94,17 @@ impl Voice {
         self.muted = true;
     }
 
+    /// A packet time: says the next 20 ms, and now and then takes in what has come.
+    pub(crate) fn turn(&mut self, air: &mut Air) {
+        self.speak(&mut air.log);
+        self.unheard += 1;
+        if self.unheard >= SPOKEN_PER_LOOK {
+            self.listen(air);
+        }
+    }
+
     /// Sends the next 20 ms, when somebody is there to hear it. The clock runs while muted.
-    pub(crate) fn speak(&mut self, log: &mut SendLog) {
+    fn speak(&mut self, log: &mut SendLog) {
         let frame = (self.timestamp as usize / SAMPLES) % PERIOD;
         if let Some(remote) = self.remote.filter(|_| !self.muted) {
             let packet = Packet {
@@ -98,12 +121,14 @@ impl Voice {
             };
             let mut buffer = [0u8; 12 + SAMPLES];
             // A full socket buffer loses the packet as a busy network would: the far ear counts.
-            if let Ok(len) = packet.marshal_to(&mut buffer)
-                && self.socket.send_to(&buffer[..len], remote).is_ok()
-            {
-                self.sent += 1;
-                self.first = false;
-                log.sent(self.ssrc, self.sequence, Instant::now());
+            if let Ok(len) = packet.marshal_to(&mut buffer) {
+                // Before it goes: it arrives within the call.
+                let now = Instant::now();
+                if self.socket.send_to(&buffer[..len], remote).is_ok() {
+                    self.sent += 1;
+                    self.first = false;
+                    log.sent(self.ssrc, self.sequence, now);
+                }
             }
             self.sequence = self.sequence.wrapping_add(1);
         }
@@ -111,18 +136,18 @@ impl Voice {
     }
 
     /// Takes in everything that has arrived.
-    pub(crate) fn listen(&mut self, log: &mut SendLog) {
-        let mut buffer = [0u8; 2048];
-        while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
+    pub(crate) fn listen(&mut self, air: &mut Air) {
+        self.unheard = 0;
+        let (ear, remote, log) = (&mut self.ear, self.remote, &mut air.log);
+        air.inbox.take(&self.socket, |datagram, from, at| {
             // RFC 3264 5.1: whoever offered hears voice as soon as the offer is out, the answer
             // may still be under way.
-            let expected = self.remote.is_none_or(|remote| remote == from);
-            if let Some((ssrc, sequence)) = self.ear.hear(&buffer[..len], expected) {
-                let now = Instant::now();
-                self.ear.note(now);
-                log.received(ssrc, sequence, now);
+            let expected = remote.is_none_or(|remote| remote == from);
+            if let Some((ssrc, sequence)) = ear.hear(datagram, expected) {
+                ear.note(at);
+                log.received(ssrc, sequence, at);
             }
-        }
+        });
     }
 
     pub(crate) fn sent(&self) -> u64 {

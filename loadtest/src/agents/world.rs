@@ -1,11 +1,11 @@
-//! One thread's worth of simulated agents: their sockets under one epoll, their timers in one
-//! queue. Hundreds of legs with voice fit in it.
+//! One thread's worth of simulated agents: their SIP sockets under one epoll, their timers in one
+//! queue. Thousands of legs with voice fit in it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -13,10 +13,10 @@ use super::callee::Callee;
 use super::caller::Caller;
 use super::core::Leg;
 use super::dialog::{Action, Alarm, GIVE_UP};
-use super::latency::{Delays, SendLog};
+use super::latency::Delays;
 use super::population::Agent;
 use super::script::{Outcome, Report, judge, judge_voice};
-use super::voice::{PTIME, Voice};
+use super::voice::{Air, PTIME, Voice};
 
 pub(super) enum AnyLeg {
     Caller(Box<Caller>),
@@ -58,9 +58,6 @@ enum Timer {
 /// The voice of who answers is heard so long after the answer at the latest.
 const FIRST_VOICE: Duration = PTIME.saturating_mul(2);
 
-/// Epoll keys at and above are legs, below are agents.
-const LEGS: u64 = 1 << 32;
-
 /// Agents and their calls.
 pub struct World {
     pub(super) epoll: Epoll,
@@ -70,7 +67,7 @@ pub struct World {
     pub(super) by_branch: BTreeMap<(usize, String), u64>,
     timers: BTreeMap<(Instant, u64), Timer>,
     speakers: BTreeMap<u32, String>,
-    log: SendLog,
+    air: Air,
     counter: u64,
     random: StdRng,
     /// Damaged voice is a fault.
@@ -92,7 +89,7 @@ impl World {
             by_branch: BTreeMap::new(),
             timers: BTreeMap::new(),
             speakers: BTreeMap::new(),
-            log: SendLog::default(),
+            air: Air::default(),
             counter: 0,
             random: StdRng::seed_from_u64(seed),
             voice_matters: true,
@@ -104,7 +101,7 @@ impl World {
 
     /// How long voice was under way, over all talks.
     pub fn delays(&self) -> &Delays {
-        self.log.delays()
+        self.air.log.delays()
     }
 
     /// From now on, voice that is lost, late or damaged is no fault of a call: the network is.
@@ -165,15 +162,7 @@ impl World {
                 ready => ready?,
             };
             for event in &events[..ready] {
-                match event.data().checked_sub(LEGS) {
-                    Some(leg) => {
-                        if let Some(voice) = self.legs.get_mut(&leg).and_then(|s| s.voice.as_mut())
-                        {
-                            voice.listen(&mut self.log);
-                        }
-                    }
-                    None => self.read_sip(event.data() as usize),
-                }
+                self.read_sip(event.data() as usize);
             }
         }
     }
@@ -193,20 +182,16 @@ impl World {
         Ok((Voice::open(near, ssrc)?, ssrc))
     }
 
-    pub(super) fn insert(&mut self, slot: Slot, tag: String) -> std::io::Result<u64> {
+    pub(super) fn insert(&mut self, slot: Slot, tag: String) -> u64 {
         self.counter += 1;
         let id = self.counter;
-        if let Some(voice) = &slot.voice {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, LEGS + id);
-            self.epoll.add(voice.socket(), event)?;
-        }
         self.speakers.insert(slot.ssrc, slot.name.clone());
         if let Some(opened) = &slot.opened_by {
             self.by_branch.insert(opened.clone(), id);
         }
         self.by_tag.insert(tag, id);
         self.legs.insert(id, slot);
-        Ok(id)
+        id
     }
 
     fn set(&mut self, at: Instant, timer: Timer) {
@@ -237,7 +222,7 @@ impl World {
                 }
                 Timer::Speak(id) => {
                     if let Some(voice) = self.legs.get_mut(&id).and_then(|s| s.voice.as_mut()) {
-                        voice.speak(&mut self.log);
+                        voice.turn(&mut self.air);
                         self.set(at + PTIME, Timer::Speak(id));
                     }
                 }
@@ -251,7 +236,7 @@ impl World {
             let tag = slot.leg.get().core().dialog.local_tag.clone();
             self.by_tag.remove(&tag);
             self.speakers.remove(&slot.ssrc);
-            self.log.forget(slot.ssrc);
+            self.air.log.forget(slot.ssrc);
             if let Some(opened) = slot.opened_by {
                 self.by_branch.remove(&opened);
             }
@@ -269,7 +254,7 @@ impl World {
                 Action::After(pause, alarm) => self.set(now + pause, Timer::Leg(id, alarm)),
                 Action::Voice { to, muted } => {
                     if let Some(voice) = &mut slot.voice {
-                        voice.aim(to, muted);
+                        voice.aim(to, muted, &mut self.air);
                         if !std::mem::replace(&mut slot.speaking, true) {
                             self.set(now, Timer::Speak(id));
                         }
@@ -306,7 +291,7 @@ impl World {
     fn report(&mut self, id: u64) {
         let Some(slot) = self.legs.get_mut(&id) else { return };
         let Some(mut voice) = slot.voice.take() else { return };
-        voice.listen(&mut self.log);
+        voice.listen(&mut self.air);
         let leg = slot.leg.get();
         let core = leg.core();
         let heard = voice.heard().clone();
