@@ -2,17 +2,18 @@
 //!
 //! What comes for a process that is away waits in its sockets as long as somebody has them open.
 //! Listening sockets are stored at the start, so that it waits after a crash too; the sockets of
-//! living calls' voice when a process hands over to the next one (sd_notify(3), `FDSTORE=1`). The
-//! next one gets all of them (`LISTEN_FDS`) and takes what it needs by its address; the rest is
-//! closed, here and there.
+//! living calls' voice and connections by TCP when a process hands over to the next one
+//! (sd_notify(3), `FDSTORE=1`). The next one gets all of them (`LISTEN_FDS`) and takes what it
+//! needs by its address; the rest is closed, here and there.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::streams::LeftStream;
 use crate::sys::{age_of_last_datagram, handed_over, is_datagram};
 
 /// Exit code of a process that has handed over and is to be started again.
@@ -20,6 +21,8 @@ pub(crate) const EXIT_CODE: u8 = 4;
 
 /// The name of voice sockets in the store.
 const MEDIA: &str = "media";
+/// Those of connections that we made, and that were made to us.
+const CONNECTIONS: [(bool, &str); 2] = [(true, "connection-ours"), (false, "connection-theirs")];
 /// The kernel takes 253 descriptors in one message (SCM_MAX_FD).
 const AT_ONCE: usize = 253;
 /// How long the service manager may take to have read what it was sent.
@@ -34,6 +37,7 @@ pub(crate) struct Inheritance {
     datagrams: Vec<Left<UdpSocket>>,
     listeners: Vec<Left<TcpListener>>,
     media: Vec<UdpSocket>,
+    connections: Vec<LeftStream>,
     /// Names of what is of no use.
     useless: Vec<String>,
 }
@@ -67,6 +71,8 @@ impl Inheritance {
         let name = name.to_owned();
         if name == MEDIA {
             self.media.push(UdpSocket::from(socket));
+        } else if let Some((ours, _)) = CONNECTIONS.iter().find(|(_, called)| *called == name) {
+            self.connections.push(LeftStream { stream: TcpStream::from(socket), ours: *ours });
         } else if is_datagram(&socket) {
             let socket = UdpSocket::from(socket);
             socket.set_nonblocking(true)?;
@@ -106,13 +112,19 @@ impl Inheritance {
         std::mem::take(&mut self.media)
     }
 
-    /// Everything needed was taken: what is left is closed, and the store gives up that and the
-    /// voice sockets, which the relay has now.
+    /// Connections by TCP that stand.
+    pub(crate) fn connections(&mut self) -> Vec<LeftStream> {
+        std::mem::take(&mut self.connections)
+    }
+
+    /// Everything needed was taken: what is left is closed, and the store gives up that, the voice
+    /// sockets, which the relay has now, and the connections, which end when this process does.
     pub(crate) fn settle(self) {
         let datagrams = self.datagrams.into_iter().map(|left| left.name);
         let listeners = self.listeners.into_iter().map(|left| left.name);
         let names = self.useless.into_iter().chain(datagrams).chain(listeners);
-        for name in names.chain([MEDIA.to_owned()]) {
+        let passed = CONNECTIONS.map(|(_, name)| name.to_owned());
+        for name in names.chain(passed).chain([MEDIA.to_owned()]) {
             told(sd_notify::notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(&name)]));
         }
     }
@@ -134,6 +146,15 @@ pub(crate) fn keep(kind: &str, address: SocketAddr, socket: &impl AsFd) {
 pub(crate) fn keep_media<'s>(sockets: impl Iterator<Item = &'s UdpSocket>) -> io::Result<()> {
     let sockets: Vec<BorrowedFd<'_>> = sockets.map(AsFd::as_fd).collect();
     sockets.chunks(AT_ONCE).try_for_each(|some| store(MEDIA, some))
+}
+
+/// Has the store keep connections that stand.
+pub(crate) fn keep_connections(left: &[LeftStream]) -> io::Result<()> {
+    CONNECTIONS.iter().try_for_each(|(ours, name)| {
+        let such = left.iter().filter(|one| one.ours == *ours);
+        let sockets: Vec<BorrowedFd<'_>> = such.map(|one| one.stream.as_fd()).collect();
+        sockets.chunks(AT_ONCE).try_for_each(|some| store(name, some))
+    })
 }
 
 /// The manager must not give a socket up for an ICMP error that waits in it (`FDPOLL=0`).
@@ -205,6 +226,18 @@ mod tests {
         assert!(left.datagrams(at).is_none(), "it is taken");
         assert!(left.listener(listens).is_some());
         assert_eq!((left.media().len(), left.media().len()), (1, 0));
+    }
+
+    #[test]
+    fn connections_are_told_from_what_listens_and_by_who_made_them() {
+        let listener = TcpListener::bind(any()).unwrap();
+        let made = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let mut left = Inheritance::default();
+        left.add("connection-ours", made.into()).unwrap();
+        left.add("connection-theirs", accepted.into()).unwrap();
+        let ours: Vec<bool> = left.connections().iter().map(|left| left.ours).collect();
+        assert_eq!((ours, left.connections().len()), (vec![true, false], 0));
     }
 
     #[test]

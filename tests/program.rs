@@ -8,3 +8,5 @@ mod bench;
 mod commands;
 #[path = "program/serving.rs"]
 mod serving;
+#[path = "program/upgrade.rs"]
+mod upgrade;

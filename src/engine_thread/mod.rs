@@ -197,7 +197,7 @@ impl Looper {
             if media {
                 self.take_media();
             }
-            self.take_streams();
+            self.take_streams(STREAMS_PER_LOOK);
             for at in 0..self.sockets.len() {
                 if errors {
                     self.take_errors(at, &mut receiver);
@@ -210,6 +210,8 @@ impl Looper {
                 self.rewrite();
             }
         }
+        // Whoever sent it has been told that it arrived.
+        self.take_streams(self.streams.waiting());
         self.flush();
         self.report();
         self.media
@@ -300,9 +302,9 @@ impl Looper {
         }
     }
 
-    /// Handles what came by connections, for a while: datagrams and timers get their turn too.
-    fn take_streams(&mut self) {
-        for _ in 0..STREAMS_PER_LOOK {
+    /// Handles some of what came by connections: datagrams and timers get their turn too.
+    fn take_streams(&mut self, most: usize) {
+        for _ in 0..most {
             let Some(what) = self.streams.poll() else { return };
             let now = self.clock.now();
             match &what {

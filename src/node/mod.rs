@@ -33,7 +33,7 @@ use crate::provisioning_copy::{CopyFile, CopyKeeper};
 use crate::resolver::{Names, questions};
 use crate::snapshot_task::{Published, SnapshotTask, report};
 use crate::sockets::bind_all;
-use crate::streams::{StreamParts, Switchboard, stream_queues};
+use crate::streams::{Hold, LeftStream, StreamParts, Switchboard, hold, stream_queues};
 use crate::tls::{self, Certificates};
 use crate::watchdog;
 
@@ -56,6 +56,8 @@ pub(crate) struct Node {
     writer: CdrWriter,
     journal: Journal,
     board_feed: JoinHandle<()>,
+    hold: Hold,
+    switchboard: JoinHandle<Vec<LeftStream>>,
     background: Vec<JoinHandle<()>>,
     web: Web,
     sip_address: SocketAddr,
@@ -95,6 +97,7 @@ impl Node {
             sort_sockets(bound)?;
         let config = engine_config(settings, &domain, listeners, ports);
         let (streams, queues) = stream_queues();
+        let (hold, held) = hold();
         let snapshot = published.snapshot();
         let shown = Arc::clone(&gauges);
         let (journal, tail, written) = opened.start(settings)?;
@@ -148,9 +151,10 @@ impl Node {
             traffic_class: settings.sip.dscp.traffic_class(),
             queues,
             engine: engine.handle.clone(),
+            left: left.connections(),
+            held,
         });
         let mut background = vec![
-            tokio::spawn(switchboard.run()),
             tokio::spawn(question_receiver.answer(names, engine.handle.clone())),
             tokio::spawn(snapshots.run(open.clone())),
             tokio::spawn(copies.run(open.clone())),
@@ -167,6 +171,8 @@ impl Node {
         let calls = Calls { engine, engine_ended, gauges, draining, drain };
         Ok(Node {
             calls,
+            hold,
+            switchboard: tokio::spawn(switchboard.run()),
             writer,
             journal,
             board_feed,
@@ -242,12 +248,15 @@ impl Node {
     /// Stops reading, keeps what was said in the journal, and leaves every socket that a call
     /// needs to the next process. Until that has begun, what comes waits in them; what is not in
     /// the database yet waits in the journal.
-    pub(crate) async fn hand_over(self) {
+    pub(crate) async fn hand_over(mut self) {
+        self.hold.begin().await;
         let media = self.calls.end().await;
         self.writer.abandon();
-        self.journal.stop().await;
+        let (connections, ()) = tokio::join!(self.switchboard, self.journal.stop());
         let Some(media) = media else { return };
-        let kept = handover::keep_media(media.held_sockets());
+        // Voice first: where the store is full, a peer can connect again.
+        let kept = handover::keep_media(media.held_sockets())
+            .and(handover::keep_connections(&connections.unwrap_or_default()));
         if let Err(error) = kept.and(handover::barrier().await) {
             tracing::error!("voice will pause until the next process has begun: {error}");
         }
@@ -263,6 +272,7 @@ impl Node {
             tracing::error!("the feed of the live board panicked");
         }
         self.web.stop().await;
+        self.switchboard.abort();
         for task in self.background {
             task.abort();
         }

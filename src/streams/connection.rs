@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::FromStream;
+use super::hold::Held;
 use super::limits::{FIRST_MESSAGE, PING_EVERY, SILENT, UNANSWERED, WHOLE_MESSAGE, WRITE_PATIENCE};
 use crate::engine_thread::EngineHandle;
 
@@ -42,8 +43,12 @@ pub(super) struct Connection<S> {
     pub(super) flow: Flow,
     /// We made it: we keep it alive.
     pub(super) ours: bool,
+    /// We have said something by it.
+    pub(super) answered: bool,
     pub(super) outgoing: mpsc::Receiver<Arc<[u8]>>,
     pub(super) inbox: Inbox,
+    /// It can go on in another process.
+    pub(super) held: Option<Held>,
 }
 
 /// When a connection is ended for saying too little.
@@ -68,29 +73,41 @@ impl Patience {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Serves it until either side ends it.
-    pub(super) async fn serve(mut self) -> io::Result<()> {
+    /// Serves it until either side ends it, or until we have nothing more to say: if it is held
+    /// then, it stands, and what its peer says next is unread.
+    pub(super) async fn serve(mut self) -> io::Result<Option<S>> {
         let mut framer = Framer::new();
         let mut buffer = vec![0; READ];
         let now = Instant::now();
+        let known = self.ours || self.answered;
         let mut patience =
-            Patience { heard: now, partial: None, spoken: false, answered: self.ours };
+            Patience { heard: now, partial: None, spoken: self.answered, answered: known };
         let mut ping = now + PING_EVERY;
+        let mut held = self.held.take();
         loop {
+            let asked = held.as_ref().is_some_and(Held::is_asked);
+            // What has begun is read to its end.
+            let reads = !asked || framer.is_within_message();
+            if !reads {
+                held.iter_mut().for_each(Held::quiet);
+            }
             tokio::select! {
-                read = self.stream.read(&mut buffer) => {
+                read = self.stream.read(&mut buffer), if reads => {
                     let count = read?;
                     if count == 0 {
-                        return Ok(());
+                        return Ok(None);
                     }
                     framer.push(buffer.get(..count).unwrap_or_default());
                     patience.heard = Instant::now();
                     if !self.take(&mut framer, &mut patience).await? {
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
+                () = is_held(&mut held), if !asked => {}
                 message = self.outgoing.recv() => {
-                    let Some(message) = message else { return Ok(()) };
+                    let Some(message) = message else {
+                        return Ok((!reads).then_some(self.stream));
+                    };
                     self.write(&message).await?;
                     patience.answered = true;
                     ping = Instant::now() + PING_EVERY;
@@ -151,6 +168,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.stream.flush().await
         })
         .await?
+    }
+}
+
+/// Returns when a connection is to be held.
+async fn is_held(held: &mut Option<Held>) {
+    match held {
+        Some(held) => held.asked().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,9 @@
 //! comes and writes what goes.
 
 mod connection;
+mod hold;
 mod limits;
+mod passing;
 mod switchboard;
 
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::engine_thread::EngineHandle;
 use crate::tls::SipIdentity;
 
+pub(crate) use hold::{Hold, hold};
 pub(crate) use switchboard::Switchboard;
 
 /// Messages of all connections that may wait for the engine. A full queue holds the connections
@@ -109,6 +112,11 @@ impl StreamLink {
         }
     }
 
+    /// How much has happened that was not polled yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inward.len()
+    }
+
     /// The next thing that happened.
     pub(crate) fn poll(&mut self) -> Option<FromStream> {
         self.inward.try_recv().ok()
@@ -125,6 +133,15 @@ pub(crate) struct StreamSocket {
     pub(crate) socket: TcpListener,
 }
 
+/// A connection by TCP that outlives a process.
+#[derive(Debug)]
+pub(crate) struct LeftStream {
+    /// It, with what its peer has said and nobody has read.
+    pub(crate) stream: std::net::TcpStream,
+    /// We made it.
+    pub(crate) ours: bool,
+}
+
 /// Everything that the switchboard is made of.
 pub(crate) struct StreamParts {
     /// Listeners.
@@ -137,4 +154,8 @@ pub(crate) struct StreamParts {
     pub(crate) queues: StreamQueues,
     /// Wakes the engine's thread.
     pub(crate) engine: EngineHandle,
+    /// Connections of the process before.
+    pub(crate) left: Vec<LeftStream>,
+    /// Asked to leave them to the next one.
+    pub(crate) held: hold::Held,
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tensou_engine::{Flow, ListenerId, Transport};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -17,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::connection::{Connection, Inbox};
 use super::limits::{CONNECT_PATIENCE, Census, HANDSHAKE_PATIENCE, MOST_WAITING};
-use super::{FromStream, StreamParts, StreamSocket, ToStream};
+use super::{FromStream, LeftStream, StreamParts, StreamSocket, ToStream};
 use crate::tls::{SipIdentity, names_of};
 
 /// Accepted connections that wait to be counted.
@@ -38,38 +37,46 @@ struct Accepted {
 }
 
 /// A connection as the switchboard knows it.
-struct Entry {
+pub(super) struct Entry {
     flow: Flow,
     /// We made it; the way that requests without a connection took to it.
-    ours: bool,
+    pub(super) ours: bool,
     /// We have said something by it.
-    answered: bool,
-    outgoing: mpsc::Sender<Arc<[u8]>>,
+    pub(super) answered: bool,
+    pub(super) outgoing: mpsc::Sender<Arc<[u8]>>,
     /// Its task lives as long as this; none when it has to give its place to another.
     place: Option<oneshot::Sender<()>>,
 }
 
 /// What a connection's task is given.
-struct Entered {
-    flow: Flow,
-    outgoing: mpsc::Receiver<Arc<[u8]>>,
+pub(super) struct Entered {
+    pub(super) flow: Flow,
+    pub(super) outgoing: mpsc::Receiver<Arc<[u8]>>,
     /// Ends when the place is taken away.
-    lost: oneshot::Receiver<()>,
+    pub(super) lost: oneshot::Receiver<()>,
+}
+
+/// How a connection's task ended.
+pub(super) struct Over {
+    pub(super) number: u32,
+    /// The connection stood once.
+    pub(super) stood: bool,
+    /// It still does, for another process.
+    pub(super) left: Option<TcpStream>,
 }
 
 /// See the module.
 pub(crate) struct Switchboard {
-    parts: StreamParts,
+    pub(super) parts: StreamParts,
     /// Where the connections of each listener come from that has an address of its own.
     addresses: HashMap<ListenerId, SocketAddr>,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     census: Census,
-    connections: HashMap<u32, Entry>,
-    /// Connections of ours, by the way they lead.
-    by_way: HashMap<(Transport, SocketAddr), u32>,
+    pub(super) connections: HashMap<u32, Entry>,
+    /// Connections of ours and of the process before, by the way they lead.
+    pub(super) by_way: HashMap<(Transport, SocketAddr), u32>,
     names: HashMap<SocketAddr, Arc<str>>,
-    /// Each ends with its number, and whether the connection ever stood.
-    tasks: JoinSet<(u32, bool)>,
+    pub(super) tasks: JoinSet<Over>,
     last: u32,
     /// Connections that were too many since the log was told.
     refused: u64,
@@ -97,31 +104,38 @@ impl Switchboard {
         }
     }
 
-    /// Serves until the engine is gone.
-    pub(crate) async fn run(mut self) {
+    /// Serves until the engine is gone; what of its connections is left to another process.
+    pub(crate) async fn run(mut self) -> Vec<LeftStream> {
+        self.inherit();
         let (accepted, mut waiting) = mpsc::channel(ACCEPTED);
         let mut acceptors = JoinSet::new();
         for socket in std::mem::take(&mut self.parts.sockets) {
             acceptors.spawn(accept(socket, accepted.clone()));
         }
         drop(accepted);
+        let mut held = false;
         loop {
             tokio::select! {
                 order = self.parts.queues.outward.recv() => match order {
                     Some(ToStream::Send { flow, bytes }) => self.send(flow, bytes).await,
                     Some(ToStream::Expect { remote, name }) => self.expect(remote, name),
-                    None => return,
+                    None => break,
                 },
+                () = self.parts.held.asked(), if !held => {
+                    self.parts.held.quiet();
+                    held = true;
+                }
                 Some(accepted) = waiting.recv() => self.take(accepted),
                 Some(ended) = self.tasks.join_next() => {
                     // A task that panicked has told nobody its number: a bug that is logged by
                     // the panic itself.
-                    if let Ok((number, stood)) = ended {
-                        self.ended(number, stood).await;
+                    if let Ok(over) = ended {
+                        self.ended(&over).await;
                     }
                 }
             }
         }
+        self.leave().await
     }
 
     fn expect(&mut self, remote: SocketAddr, name: Arc<str>) {
@@ -166,6 +180,7 @@ impl Switchboard {
         let inbox = self.inbox.clone();
         let class = self.parts.traffic_class;
         let from = self.addresses.get(&flow.listener).copied();
+        let (ours, answered, held) = (true, false, Some(self.parts.held.clone()));
         self.tasks.spawn(async move {
             let mut stood = false;
             let served = async {
@@ -173,7 +188,9 @@ impl Switchboard {
                 match tls {
                     None => {
                         stood = true;
-                        serve(stream, flow, true, outgoing, inbox).await
+                        Connection { stream, flow, ours, answered, outgoing, inbox, held }
+                            .serve()
+                            .await
                     }
                     Some((connector, name)) => {
                         let shaken =
@@ -182,12 +199,16 @@ impl Switchboard {
                         let names = shown.and_then(|chain| chain.first()).map(names_of);
                         identify(&inbox, flow, names).await;
                         stood = true;
-                        serve(shaken, flow, true, outgoing, inbox).await
+                        let (stream, held) = (shaken, None);
+                        Connection { stream, flow, ours, answered, outgoing, inbox, held }
+                            .serve()
+                            .await?;
+                        Ok(None)
                     }
                 }
             };
-            report(flow, served.await);
-            (flow.connection, stood)
+            let left = report(flow, served.await);
+            Over { number: flow.connection, stood, left }
         });
         Some(flow.connection)
     }
@@ -211,28 +232,32 @@ impl Switchboard {
             return self.tell_refused(remote);
         };
         let inbox = self.inbox.clone();
+        let (ours, answered, held) = (false, false, Some(self.parts.held.clone()));
         self.tasks.spawn(async move {
             let served = async {
                 let Some(acceptor) = acceptor else {
-                    return serve(stream, flow, false, outgoing, inbox).await;
+                    return Connection { stream, flow, ours, answered, outgoing, inbox, held }
+                        .serve()
+                        .await;
                 };
                 let shaken = timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)).await??;
                 let shown = shaken.get_ref().1.peer_certificates();
                 let names = shown.and_then(|chain| chain.first()).map(names_of);
                 identify(&inbox, flow, names).await;
-                serve(shaken, flow, false, outgoing, inbox).await
+                let (stream, held) = (shaken, None);
+                Connection { stream, flow, ours, answered, outgoing, inbox, held }.serve().await?;
+                Ok(None)
             };
             let served = tokio::select! {
                 served = served => served,
                 _ = lost => Err(io::Error::other("it gave its place to another")),
             };
-            report(flow, served);
-            (flow.connection, true)
+            Over { number: flow.connection, stood: true, left: report(flow, served) }
         });
     }
 
     /// Gives a connection its number and place.
-    fn enter(&mut self, flow: Flow, ours: bool) -> Option<Entered> {
+    pub(super) fn enter(&mut self, flow: Flow, ours: bool) -> Option<Entered> {
         let source = flow.remote.ip();
         if self.census.has_room_for(source) && self.census.is_full() {
             self.make_room();
@@ -279,15 +304,16 @@ impl Switchboard {
         }
     }
 
-    async fn ended(&mut self, number: u32, stood: bool) {
-        let Some(Entry { flow, ours, place, .. }) = self.connections.remove(&number) else {
+    async fn ended(&mut self, &Over { number, stood, .. }: &Over) {
+        let Some(Entry { flow, place, .. }) = self.connections.remove(&number) else {
             return;
         };
         if place.is_some() {
             self.census.leave(flow.remote.ip());
         }
-        if ours {
-            self.by_way.remove(&(flow.transport, flow.remote));
+        let way = (flow.transport, flow.remote);
+        if self.by_way.get(&way) == Some(&number) {
+            self.by_way.remove(&way);
         }
         let what = match stood {
             true => FromStream::Closed { flow },
@@ -356,20 +382,12 @@ async fn identify(inbox: &Inbox, flow: Flow, names: Option<Vec<Box<str>>>) {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    flow: Flow,
-    ours: bool,
-    outgoing: mpsc::Receiver<Arc<[u8]>>,
-    inbox: Inbox,
-) -> io::Result<()> {
-    Connection { stream, flow, ours, outgoing, inbox }.serve().await
-}
-
-fn report(flow: Flow, served: io::Result<()>) {
-    if let Err(error) = served {
+/// What a connection's task leaves behind; its failure is told.
+pub(super) fn report(flow: Flow, served: io::Result<Option<TcpStream>>) -> Option<TcpStream> {
+    served.unwrap_or_else(|error| {
         tracing::debug!(remote = %flow.remote, transport = ?flow.transport, %error, "connection");
-    }
+        None
+    })
 }
 
 #[cfg(test)]
