@@ -122,6 +122,8 @@ impl Switchboard {
                     None => break,
                 },
                 () = self.parts.held.asked(), if !held => {
+                    // Whoever connects from now on waits for the next process.
+                    acceptors.abort_all();
                     self.parts.held.quiet();
                     held = true;
                 }

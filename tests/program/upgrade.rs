@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,8 +31,9 @@ impl Service {
     fn start(phone: SocketAddr) -> Service {
         let bench = Bench::new();
         // The next process has to find the same places free, beside other tests.
-        let number = std::process::id();
-        let ip = format!("127.{}.{}.{}", 10 + number % 50, number >> 6 & 0xff, 1 + (number >> 14));
+        static NEXT: AtomicU32 = AtomicU32::new(10);
+        let (process, test) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let ip = format!("127.{test}.{}.{}", process >> 8 & 0xff, process & 0xff);
         let sip: SocketAddr = format!("{ip}:5060").parse().expect("an address");
         bench.write(
             "tensou.toml",
@@ -252,5 +255,33 @@ fn a_call_that_rings_by_tcp_is_answered_and_hung_up_by_its_connection_after_an_u
     service.start_next();
     line.request("OPTIONS", &format!("sip:{sip}"), ("", "8"), "");
     line.hears("CSeq: 8 OPTIONS");
+    assert_eq!(service.signal(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn every_request_by_tcp_is_answered_while_the_server_hands_over_again_and_again() {
+    let mut service = Service::start("127.0.0.1:9".parse().expect("an address"));
+    let sip = service.sip;
+    let over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&over);
+    let mut line = Line::connect(sip);
+    let asking = std::thread::spawn(move || {
+        let mut asked = 0;
+        while !ends.load(Ordering::Relaxed) {
+            asked += 1;
+            line.request("OPTIONS", &format!("sip:{sip}"), ("", &asked.to_string()), "");
+            let answer = line.next();
+            assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+            assert!(answer.contains(&format!("CSeq: {asked} OPTIONS")), "{asked}: {answer}");
+        }
+        asked
+    });
+    for _ in 0..3 {
+        assert_eq!(service.signal(Signal::SIGUSR2), Some(HANDED_OVER));
+        service.start_next();
+    }
+    over.store(true, Ordering::Relaxed);
+    let asked = asking.join().expect("every request is answered");
+    assert!(asked > 3, "{asked} requests");
     assert_eq!(service.signal(Signal::SIGTERM), Some(0));
 }
