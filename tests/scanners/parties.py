@@ -13,6 +13,8 @@ SDP = (
     "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 )
 DIALLED = "0312001201"
+# RFC 3261 17.1.1.1.
+T1 = 0.5
 # Of all callers: no two requests are the same.
 REQUESTS = itertools.count(1)
 
@@ -27,7 +29,8 @@ def headers(message, name):
 
 
 class Callee(threading.Thread):
-    """Answers every INVITE, and BYE, by UDP."""
+    """Answers every INVITE, and BYE, by UDP; says its 200 again until it is acknowledged (RFC 3261
+    13.3.1.4)."""
 
     def __init__(self, address, port):
         super().__init__(daemon=True)
@@ -36,16 +39,25 @@ class Callee(threading.Thread):
         self.offer = ""
         # What the packets are marked with, in the upper six bits (RFC 2474).
         self.marks = set()
+        # By Call-ID: when to say it again, the pause after that, the answer, and to whom.
+        self.unacknowledged = {}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
         self.socket.bind((address, port))
         self.start()
 
     def run(self):
+        self.socket.settimeout(T1 / 5)
         while True:
-            data, notes, _, peer = self.socket.recvmsg(65535, 64)
+            self.repeat()
+            try:
+                data, notes, _, peer = self.socket.recvmsg(65535, 64)
+            except TimeoutError:
+                continue
             self.marks |= {mark[0] for _, kind, mark in notes if kind == socket.IP_TOS}
             request = data.decode(errors="replace")
+            if request.startswith("ACK "):
+                self.unacknowledged.pop(header(request, "Call-ID"), None)
             if request.startswith(("ACK ", "SIP/2.0 ")):
                 continue
             self.byes += request.startswith("BYE ")
@@ -60,7 +72,19 @@ class Callee(threading.Thread):
                 f"Contact: <sip:{self.address}:{self.port}>\r\n"
                 f"{kind}Content-Length: {len(body)}\r\n\r\n{body}"
             )
+            if body:
+                waits = (time.monotonic() + T1, T1 * 2, answer, peer)
+                self.unacknowledged.setdefault(header(request, "Call-ID"), waits)
             self.socket.sendto(answer.encode(), peer)
+
+    def repeat(self):
+        now = time.monotonic()
+        for call, (at, pause, answer, peer) in list(self.unacknowledged.items()):
+            if pause > 64 * T1:
+                del self.unacknowledged[call]
+            elif at <= now:
+                self.unacknowledged[call] = (now + min(pause, 8 * T1), pause * 2, answer, peer)
+                self.socket.sendto(answer.encode(), peer)
 
 
 class Datagrams:
