@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::streams::LeftStream;
+use crate::streams::{LeftStream, Origin};
 use crate::sys::{age_of_last_datagram, handed_over, is_datagram};
 
 /// Exit code of a process that has handed over and is to be started again.
@@ -21,8 +21,12 @@ pub(crate) const EXIT_CODE: u8 = 4;
 
 /// The name of voice sockets in the store.
 const MEDIA: &str = "media";
-/// Those of connections that we made, and that were made to us.
-const CONNECTIONS: [(bool, &str); 2] = [(true, "connection-ours"), (false, "connection-theirs")];
+/// Those of connections, by where they come from.
+const CONNECTIONS: [(Origin, &str); 3] = [
+    (Origin::Ours, "connection-ours"),
+    (Origin::Answered, "connection-theirs"),
+    (Origin::Unanswered, "connection-new"),
+];
 /// The kernel takes 253 descriptors in one message (SCM_MAX_FD).
 const AT_ONCE: usize = 253;
 /// How long the service manager may take to have read what it was sent.
@@ -71,8 +75,9 @@ impl Inheritance {
         let name = name.to_owned();
         if name == MEDIA {
             self.media.push(UdpSocket::from(socket));
-        } else if let Some((ours, _)) = CONNECTIONS.iter().find(|(_, called)| *called == name) {
-            self.connections.push(LeftStream { stream: TcpStream::from(socket), ours: *ours });
+        } else if let Some((origin, _)) = CONNECTIONS.iter().find(|(_, called)| *called == name) {
+            let stream = TcpStream::from(socket);
+            self.connections.push(LeftStream { stream, origin: *origin });
         } else if is_datagram(&socket) {
             let socket = UdpSocket::from(socket);
             socket.set_nonblocking(true)?;
@@ -150,8 +155,8 @@ pub(crate) fn keep_media<'s>(sockets: impl Iterator<Item = &'s UdpSocket>) -> io
 
 /// Has the store keep connections that stand.
 pub(crate) fn keep_connections(left: &[LeftStream]) -> io::Result<()> {
-    CONNECTIONS.iter().try_for_each(|(ours, name)| {
-        let such = left.iter().filter(|one| one.ours == *ours);
+    CONNECTIONS.iter().try_for_each(|(origin, name)| {
+        let such = left.iter().filter(|one| one.origin == *origin);
         let sockets: Vec<BorrowedFd<'_>> = such.map(|one| one.stream.as_fd()).collect();
         sockets.chunks(AT_ONCE).try_for_each(|some| store(name, some))
     })
@@ -236,8 +241,9 @@ mod tests {
         let mut left = Inheritance::default();
         left.add("connection-ours", made.into()).unwrap();
         left.add("connection-theirs", accepted.into()).unwrap();
-        let ours: Vec<bool> = left.connections().iter().map(|left| left.ours).collect();
-        assert_eq!((ours, left.connections().len()), (vec![true, false], 0));
+        let origins: Vec<Origin> = left.connections().iter().map(|left| left.origin).collect();
+        assert_eq!(origins, [Origin::Ours, Origin::Answered]);
+        assert!(left.connections().is_empty(), "they are taken");
     }
 
     #[test]

@@ -62,6 +62,7 @@ impl Engine {
     ) -> Engine {
         let mut engine = Engine::new(config, snapshot);
         engine.core.io.now = now;
+        engine.core.connections.inherit(&ledger.left);
         engine.core.count_on_from(now.mono.as_micros());
         if let Some(secret) = ledger.secret {
             engine.core.transactions.keep_secret(secret);
@@ -102,6 +103,7 @@ impl Engine {
         engine.find_moved();
         engine.resume(&revived, ledger.latest());
         engine.bring_phones_back(ledger);
+        engine.core.connections.settle();
         engine
     }
 
@@ -186,7 +188,7 @@ impl Engine {
 
     fn bring_phones_back(&mut self, ledger: &Ledger) {
         for (user, phones) in &ledger.phones {
-            let bindings: Option<Vec<Binding>> = phones.reader(None).get();
+            let bindings: Option<Vec<Binding>> = phones.reader(Some(&mut self.core)).get();
             match bindings {
                 Some(bindings) => {
                     for binding in &bindings {

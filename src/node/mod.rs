@@ -33,7 +33,9 @@ use crate::provisioning_copy::{CopyFile, CopyKeeper};
 use crate::resolver::{Names, questions};
 use crate::snapshot_task::{Published, SnapshotTask, report};
 use crate::sockets::bind_all;
-use crate::streams::{Hold, LeftStream, StreamParts, Switchboard, hold, stream_queues};
+use crate::streams::{
+    Hold, LeftStream, Origin, StreamParts, Switchboard, hold, numbered, stream_queues,
+};
 use crate::tls::{self, Certificates};
 use crate::watchdog;
 
@@ -100,7 +102,11 @@ impl Node {
         let (hold, held) = hold();
         let snapshot = published.snapshot();
         let shown = Arc::clone(&gauges);
-        let (journal, tail, written) = opened.start(settings)?;
+        let (journal, tail, mut written) = opened.start(settings)?;
+        let left_streams = left.connections();
+        for (number, peer) in numbered(&left_streams, |origin| origin != Origin::Ours) {
+            written.ledger.connection_stands(peer, number);
+        }
         let parts = Parts {
             config,
             snapshot,
@@ -151,7 +157,7 @@ impl Node {
             traffic_class: settings.sip.dscp.traffic_class(),
             queues,
             engine: engine.handle.clone(),
-            left: left.connections(),
+            left: left_streams,
             held,
         });
         let mut background = vec![

@@ -22,6 +22,7 @@ use crate::engine_thread::EngineHandle;
 use crate::tls::SipIdentity;
 
 pub(crate) use hold::{Hold, hold};
+pub(crate) use passing::numbered;
 pub(crate) use switchboard::Switchboard;
 
 /// Messages of all connections that may wait for the engine. A full queue holds the connections
@@ -138,8 +139,19 @@ pub(crate) struct StreamSocket {
 pub(crate) struct LeftStream {
     /// It, with what its peer has said and nobody has read.
     pub(crate) stream: std::net::TcpStream,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
     /// We made it.
-    pub(crate) ours: bool,
+    Ours,
+    /// A peer made it, and we have answered.
+    Answered,
+    /// Somebody made it, a stranger perhaps.
+    Unanswered,
 }
 
 /// Everything that the switchboard is made of.

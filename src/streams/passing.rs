@@ -1,36 +1,58 @@
 //! Connections by TCP go from one process to the next: this one's switchboard leaves those that
-//! stand, the next one's begins with them. Dialogs and phones lead to them by their peers'
-//! addresses. TLS ends with its process, which has its keys.
+//! stand, the next one's begins with them, and its engine knows them by their peers. TLS ends with
+//! its process, which has its keys.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tensou_engine::{Flow, Transport};
+use tensou_engine::{Flow, ListenerId, Transport};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::LeftStream;
 use super::connection::Connection;
 use super::switchboard::{Entered, Over, Switchboard, report};
+use super::{LeftStream, Origin};
 
 /// What was said last is written within this time, or its connection ends.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// The numbers that connections of the process before have in this one, with their peers.
+pub(crate) fn numbered(
+    left: &[LeftStream],
+    wanted: impl Fn(Origin) -> bool,
+) -> impl Iterator<Item = (u32, SocketAddr)> {
+    let wanted = (1..).zip(left).filter(move |(_, one)| wanted(one.origin));
+    wanted.filter_map(|(number, one)| Some((number, one.stream.peer_addr().ok()?)))
+}
+
 impl Switchboard {
-    /// Serves what the process before left.
-    pub(super) fn inherit(&mut self) {
-        for LeftStream { stream, ours } in std::mem::take(&mut self.parts.left) {
-            let remote = stream.peer_addr();
-            if let Err(error) = self.serve_left(stream, ours) {
-                tracing::warn!(?remote, "a connection of the process before ends: {error}");
+    /// Serves what the process before left; what of it cannot go on.
+    pub(super) fn inherit(&mut self) -> Vec<Flow> {
+        let left = std::mem::take(&mut self.parts.left);
+        let peers: Vec<_> = numbered(&left, |_| true).collect();
+        let mut left: BTreeMap<u32, LeftStream> = (1..).zip(left).collect();
+        let mut ended = Vec::new();
+        for (number, remote) in peers {
+            let Some(one) = left.remove(&number) else { continue };
+            self.last = number - 1;
+            if let Err(error) = self.serve_left(one, remote) {
+                tracing::warn!(%remote, "a connection of the process before ends: {error}");
+                let (listener, transport) = (ListenerId(0), Transport::Tcp);
+                ended.push(Flow { listener, transport, remote, connection: number });
             }
+            self.last = number;
         }
+        ended
     }
 
-    fn serve_left(&mut self, stream: std::net::TcpStream, ours: bool) -> io::Result<()> {
+    fn serve_left(&mut self, left: LeftStream, remote: SocketAddr) -> io::Result<()> {
+        let LeftStream { stream, origin } = left;
+        let (ours, answered) = (origin == Origin::Ours, origin != Origin::Unanswered);
         stream.set_nonblocking(true)?;
-        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        let local = stream.local_addr()?;
         let stream = TcpStream::from_std(stream)?;
         // Made to us, it is by the listener at its own address; made by us, by that of its host.
         let listener = self.parts.sockets.iter().find(|one| {
@@ -47,13 +69,14 @@ impl Switchboard {
         let entered = self.enter(flow, ours);
         let entered = entered.ok_or_else(|| io::Error::other("there are too many"))?;
         let Entered { flow, outgoing, lost } = entered;
-        self.by_way.insert((flow.transport, remote), flow.connection);
+        if ours {
+            self.by_way.insert((flow.transport, remote), flow.connection);
+        }
         if let Some(entry) = self.connections.get_mut(&flow.connection) {
-            entry.answered = true;
+            entry.answered = answered;
         }
         let (inbox, held) = (self.inbox.clone(), Some(self.parts.held.clone()));
         self.tasks.spawn(async move {
-            let answered = true;
             let served = tokio::select! {
                 served = Connection { stream, flow, ours, answered, outgoing, inbox, held }
                     .serve() => served,
@@ -72,9 +95,14 @@ impl Switchboard {
         let until = Instant::now() + LAST_WORDS;
         while let Ok(Some(over)) = timeout_at(until, self.tasks.join_next()).await {
             let Ok(Over { number, left: Some(stream), .. }) = over else { continue };
-            let ours = self.connections.get(&number).is_some_and(|entry| entry.ours);
+            let Some(entry) = self.connections.get(&number) else { continue };
+            let origin = match (entry.ours, entry.answered) {
+                (true, _) => Origin::Ours,
+                (false, true) => Origin::Answered,
+                (false, false) => Origin::Unanswered,
+            };
             match stream.into_std() {
-                Ok(stream) => left.push(LeftStream { stream, ours }),
+                Ok(stream) => left.push(LeftStream { stream, origin }),
                 Err(error) => tracing::warn!("a connection is not left: {error}"),
             }
         }

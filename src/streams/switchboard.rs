@@ -73,11 +73,11 @@ pub(crate) struct Switchboard {
     pub(super) inbox: Inbox,
     census: Census,
     pub(super) connections: HashMap<u32, Entry>,
-    /// Connections of ours and of the process before, by the way they lead.
+    /// Connections of ours, by the way they lead.
     pub(super) by_way: HashMap<(Transport, SocketAddr), u32>,
     names: HashMap<SocketAddr, Arc<str>>,
     pub(super) tasks: JoinSet<Over>,
-    last: u32,
+    pub(super) last: u32,
     /// Connections that were too many since the log was told.
     refused: u64,
     told: Option<Instant>,
@@ -106,7 +106,9 @@ impl Switchboard {
 
     /// Serves until the engine is gone; what of its connections is left to another process.
     pub(crate) async fn run(mut self) -> Vec<LeftStream> {
-        self.inherit();
+        for flow in self.inherit() {
+            self.inbox.tell(FromStream::Closed { flow }).await;
+        }
         let (accepted, mut waiting) = mpsc::channel(ACCEPTED);
         let mut acceptors = JoinSet::new();
         for socket in std::mem::take(&mut self.parts.sockets) {
@@ -307,15 +309,14 @@ impl Switchboard {
     }
 
     async fn ended(&mut self, &Over { number, stood, .. }: &Over) {
-        let Some(Entry { flow, place, .. }) = self.connections.remove(&number) else {
+        let Some(Entry { flow, ours, place, .. }) = self.connections.remove(&number) else {
             return;
         };
         if place.is_some() {
             self.census.leave(flow.remote.ip());
         }
-        let way = (flow.transport, flow.remote);
-        if self.by_way.get(&way) == Some(&number) {
-            self.by_way.remove(&way);
+        if ours {
+            self.by_way.remove(&(flow.transport, flow.remote));
         }
         let what = match stood {
             true => FromStream::Closed { flow },

@@ -149,7 +149,10 @@ impl<'s> Node<'s> {
                 bail!("the server ended with {status} while starting:\n{}", self.log_tail());
             }
             if self.serves() {
-                return Ok(begun.elapsed());
+                let took = begun.elapsed();
+                // It told its manager of its sockets before it served.
+                self.attend()?;
+                return Ok(took);
             }
             if begun.elapsed() > STARTING {
                 bail!("the server did not start in {STARTING:?}:\n{}", self.log_tail());

@@ -46,7 +46,7 @@ impl Service {
         bench.write(
             "operator.toml",
             &format!(
-                "[[trunks]]\nid = \"gateway\"\npeers = [\"127.0.0.1:5099\"]\nsources = \
+                "[[trunks]]\nid = \"gateway\"\npeers = [\"{GATEWAY}\"]\nsources = \
                  [\"127.0.0.1/32\"]\nnumber_format_in = \"national\"\n[[customers]]\nid = \
                  \"yamada\"\nname = \"Yamada\"\n[[destinations]]\nid = \"desk\"\ncustomer = \
                  \"yamada\"\nuri = \"sip:desk@{phone}\"\n[[dids]]\nnumber = \"03-1200-0001\"\n\
@@ -105,10 +105,12 @@ fn begin(bench: &Bench, manager: &Manager) -> Child {
     command.spawn().expect("the program starts")
 }
 
+/// Where the gateway says that it listens, and does not: what is to reach it takes its connection.
+const GATEWAY: &str = "127.0.0.1:5099";
+
 /// A gateway's connection.
 struct Line {
     stream: BufReader<TcpStream>,
-    own: SocketAddr,
     sip: SocketAddr,
 }
 
@@ -116,8 +118,7 @@ impl Line {
     fn connect(sip: SocketAddr) -> Line {
         let stream = TcpStream::connect(sip).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let own = stream.local_addr().expect("an address");
-        Line { stream: BufReader::new(stream), own, sip }
+        Line { stream: BufReader::new(stream), sip }
     }
 
     fn say(&mut self, message: &str) {
@@ -125,7 +126,7 @@ impl Line {
     }
 
     fn request(&mut self, method: &str, uri: &str, (tag, cseq): (&str, &str), body: &str) {
-        let Line { own, sip, .. } = self;
+        let (own, sip) = (GATEWAY, self.sip);
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let message = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/TCP {own};branch=z9hG4bK{cseq}{method}\r\n\
@@ -247,8 +248,7 @@ fn a_call_that_rings_by_tcp_is_answered_and_hung_up_by_its_connection_after_an_u
     let tag = to.find(";tag=").map(|at| &to[at..]).expect("a tag");
     line.request("ACK", &format!("sip:{sip};transport=tcp"), (tag, "1"), "");
     phone.hangs_up(&invite, sip);
-    let bye = line.hears("BYE ");
-    assert!(bye.contains(&format!("{}", line.own)), "to the Contact of this connection: {bye}");
+    line.hears("BYE ");
 
     // Another upgrade finds it again.
     assert_eq!(service.signal(Signal::SIGUSR2), Some(HANDED_OVER));

@@ -1,6 +1,7 @@
 //! The journal read again: the latest image of everything that had not ended.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use crate::cdr::Cdr;
 use crate::core::Core;
@@ -102,6 +103,8 @@ pub struct Ledger {
     farewells: Vec<(Timestamp, Kept)>,
     /// When, and which; the oldest first, and none that would no longer be sent by itself.
     acknowledged: VecDeque<(Timestamp, ServerHandle)>,
+    /// Connections that the process before left, by peer.
+    pub(crate) left: BTreeMap<SocketAddr, u32>,
     latest: Now,
 }
 
@@ -112,6 +115,12 @@ impl Ledger {
     /// It cannot be read; the ledger is as it was.
     pub fn take(&mut self, record: &[u8]) -> Result<(), Unreadable> {
         self.read(record).ok_or(Unreadable { length: record.len() })
+    }
+
+    /// The connection by TCP that `peer` made stands still, and has this number now: what was to go
+    /// by it does. Those that we made are found by where they lead.
+    pub fn connection_stands(&mut self, peer: SocketAddr, number: u32) {
+        self.left.insert(peer, number);
     }
 
     /// When the node was last known to be alive.

@@ -277,7 +277,7 @@ image!(enum Transport { 0 = Udp, 1 = Tcp, 2 = Tls });
 
 impl Image for Flow {
     fn write(&self, pen: &mut Pen<'_>) {
-        // No connection outlives its process: the shell chooses one when it is needed again.
+        // Few connections outlive their process, and none has the same number in the next.
         let Flow { listener, transport, remote, connection: _ } = self;
         if let (SocketAddr::V4(v4), Ok(at), Transport::Udp) =
             (remote, u8::try_from(listener.0), transport)
@@ -295,7 +295,10 @@ impl Image for Flow {
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
         let (listener, transport, remote) = (from.get()?, from.get()?, from.get()?);
-        Some(Flow { listener, transport, remote, connection: 0 })
+        // Where it ended, the shell chooses one when it is needed again.
+        let core = from.core.as_ref();
+        let connection = core.map_or(0, |core| core.connections.left_by(transport, remote));
+        Some(Flow { listener, transport, remote, connection })
     }
 }
 

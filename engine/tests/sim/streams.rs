@@ -1,6 +1,7 @@
 //! Connections of the simulated world: nothing is lost or overtaken, until one is reset.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tensou_engine::{Flow, ListenerId, Transport};
@@ -20,6 +21,8 @@ pub(crate) struct Streams {
     broken: BTreeMap<String, u64>,
     /// A message breaks its connection, in percent.
     pub(crate) resets: u64,
+    /// An engine that dies leaves them to the next: it hands over. They are such as peers made.
+    pub(crate) handed_over: bool,
 }
 
 impl Streams {
@@ -50,6 +53,12 @@ impl Streams {
         let connection = *self.open.get(place)?;
         let (listener, transport) = (ListenerId(1), Transport::Tcp);
         Some(Flow { listener, transport, remote: place.parse().ok()?, connection })
+    }
+
+    /// Those that the next engine is given, by peer.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (SocketAddr, u32)> {
+        let open = self.open.iter().filter(|_| self.handed_over);
+        open.filter_map(|(place, number)| Some((place.parse().ok()?, *number)))
     }
 
     /// The way that leads there without naming a connection.

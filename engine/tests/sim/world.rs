@@ -323,7 +323,9 @@ impl World {
         self.config.seed = self.rng.next();
         let config = self.config.clone();
         let snapshot = Arc::clone(&self.snapshot);
-        self.engine = Engine::restore(config, snapshot, self.clock(), &self.ledger);
+        let mut ledger = self.ledger.clone();
+        self.streams.left().for_each(|(peer, number)| ledger.connection_stands(peer, number));
+        self.engine = Engine::restore(config, snapshot, self.clock(), &ledger);
         self.resuming += 1;
         let deaths = self.deaths;
         self.drain();

@@ -229,7 +229,7 @@ impl Leg {
 /// Reads a leg, and puts its transactions back in their places.
 pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     let part = |part: Part| parts.of(part.of(at));
-    let mut dialog = Dialog::get_ours(&mut Reader::of(part(Part::Dialog), None))?;
+    let mut dialog = Dialog::get_ours(&mut Reader::of(part(Part::Dialog), Some(core)))?;
     dialog.get_peer(&mut Reader::of(part(Part::Peer), None))?;
     let mut from = Reader::of(part(Part::Nature), Some(core));
     let nature = Nature::get(&mut from)?;

@@ -125,7 +125,7 @@ impl Image for Server {
         // A request that comes again is told that it is being worked on.
         let last = last.or_else(|| head.as_ref().map(|head| head.trying()));
         let (timers, owner, sent_by_port) = (from.get()?, from.get()?, from.get()?);
-        if flow.is_reliable() {
+        if flow.is_reliable() && flow.connection == 0 {
             // Its connection ended with the process (RFC 3261 18.2.2).
             flow.remote.set_port(sent_by_port);
         }

@@ -125,6 +125,20 @@ fn a_phone_whose_connection_has_closed_is_not_rung_until_it_registers_again() {
 }
 
 #[test]
+fn a_phone_whose_connection_outlives_an_upgrade_is_rung_by_it_and_its_end_is_told() {
+    let mut sim = Sim::new();
+    sim.world.streams.connect(DESK_PHONE);
+    sim.registered(DESK_PHONE, "201");
+    sim.world.streams.handed_over = true;
+    sim.world.dies();
+    let call = sim.call(DESK).rings(&["201"]);
+    call.answered_by("201").caller_hangs_up();
+    sim.world.breaks(DESK_PHONE);
+    let gone = |event: &Event| matches!(event, Event::Unregistered { .. });
+    assert!(sim.world.events.iter().any(gone), "nobody is told");
+}
+
+#[test]
 fn a_phone_behind_a_proxy_is_rung_by_its_path_whether_or_not_it_knows_of_paths() {
     let proxy = "198.51.100.99:5060";
     let path = "<sip:edge.example;lr>";
