@@ -21,7 +21,7 @@ pub(crate) const EXIT_CODE: u8 = 4;
 
 /// The name of voice sockets in the store.
 const MEDIA: &str = "media";
-/// Those of connections, by where they come from.
+/// Those of connections, by who made them.
 const CONNECTIONS: [(Origin, &str); 3] = [
     (Origin::Ours, "connection-ours"),
     (Origin::Answered, "connection-theirs"),
@@ -77,7 +77,10 @@ impl Inheritance {
             self.media.push(UdpSocket::from(socket));
         } else if let Some((origin, _)) = CONNECTIONS.iter().find(|(_, called)| *called == name) {
             let stream = TcpStream::from(socket);
-            self.connections.push(LeftStream { stream, origin: *origin });
+            stream.set_nonblocking(true)?;
+            // One that its peer has reset meanwhile has none.
+            let peer = stream.peer_addr()?;
+            self.connections.push(LeftStream { stream, peer, origin: *origin });
         } else if is_datagram(&socket) {
             let socket = UdpSocket::from(socket);
             socket.set_nonblocking(true)?;

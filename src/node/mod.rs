@@ -33,9 +33,7 @@ use crate::provisioning_copy::{CopyFile, CopyKeeper};
 use crate::resolver::{Names, questions};
 use crate::snapshot_task::{Published, SnapshotTask, report};
 use crate::sockets::bind_all;
-use crate::streams::{
-    Hold, LeftStream, Origin, StreamParts, Switchboard, hold, numbered, stream_queues,
-};
+use crate::streams::{Hold, LeftStream, Origin, StreamParts, Switchboard, hold, stream_queues};
 use crate::tls::{self, Certificates};
 use crate::watchdog;
 
@@ -104,8 +102,10 @@ impl Node {
         let shown = Arc::clone(&gauges);
         let (journal, tail, mut written) = opened.start(settings)?;
         let left_streams = left.connections();
-        for (number, peer) in numbered(&left_streams, |origin| origin != Origin::Ours) {
-            written.ledger.connection_stands(peer, number);
+        for (number, left) in (1..).zip(&left_streams) {
+            if left.origin != Origin::Ours {
+                written.ledger.connection_stands(left.peer, number);
+            }
         }
         let parts = Parts {
             config,

@@ -22,7 +22,6 @@ use crate::engine_thread::EngineHandle;
 use crate::tls::SipIdentity;
 
 pub(crate) use hold::{Hold, hold};
-pub(crate) use passing::numbered;
 pub(crate) use switchboard::Switchboard;
 
 /// Messages of all connections that may wait for the engine. A full queue holds the connections
@@ -139,11 +138,13 @@ pub(crate) struct StreamSocket {
 pub(crate) struct LeftStream {
     /// It, with what its peer has said and nobody has read.
     pub(crate) stream: std::net::TcpStream,
-    /// Where it comes from.
+    /// Its other end.
+    pub(crate) peer: SocketAddr,
+    /// Who made it.
     pub(crate) origin: Origin,
 }
 
-/// Where a connection comes from.
+/// Who made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// We made it.
@@ -166,7 +167,7 @@ pub(crate) struct StreamParts {
     pub(crate) queues: StreamQueues,
     /// Wakes the engine's thread.
     pub(crate) engine: EngineHandle,
-    /// Connections of the process before.
+    /// Connections of the process before. Their numbers are those from 1 on, in this order.
     pub(crate) left: Vec<LeftStream>,
     /// Asked to leave them to the next one.
     pub(crate) held: hold::Held,

@@ -2,9 +2,7 @@
 //! stand, the next one's begins with them, and its engine knows them by their peers. TLS ends with
 //! its process, which has its keys.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tensou_engine::{Flow, ListenerId, Transport};
@@ -19,39 +17,27 @@ use super::{LeftStream, Origin};
 /// What was said last is written within this time, or its connection ends.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// The numbers that connections of the process before have in this one, with their peers.
-pub(crate) fn numbered(
-    left: &[LeftStream],
-    wanted: impl Fn(Origin) -> bool,
-) -> impl Iterator<Item = (u32, SocketAddr)> {
-    let wanted = (1..).zip(left).filter(move |(_, one)| wanted(one.origin));
-    wanted.filter_map(|(number, one)| Some((number, one.stream.peer_addr().ok()?)))
-}
-
 impl Switchboard {
     /// Serves what the process before left; what of it cannot go on.
     pub(super) fn inherit(&mut self) -> Vec<Flow> {
-        let left = std::mem::take(&mut self.parts.left);
-        let peers: Vec<_> = numbered(&left, |_| true).collect();
-        let mut left: BTreeMap<u32, LeftStream> = (1..).zip(left).collect();
         let mut ended = Vec::new();
-        for (number, remote) in peers {
-            let Some(one) = left.remove(&number) else { continue };
+        for (number, left) in (1..).zip(std::mem::take(&mut self.parts.left)) {
+            let remote = left.peer;
             self.last = number - 1;
-            if let Err(error) = self.serve_left(one, remote) {
+            if let Err(error) = self.serve_left(left) {
                 tracing::warn!(%remote, "a connection of the process before ends: {error}");
                 let (listener, transport) = (ListenerId(0), Transport::Tcp);
                 ended.push(Flow { listener, transport, remote, connection: number });
             }
+            // Nobody else is given the number that the engine knows it by.
             self.last = number;
         }
         ended
     }
 
-    fn serve_left(&mut self, left: LeftStream, remote: SocketAddr) -> io::Result<()> {
-        let LeftStream { stream, origin } = left;
+    fn serve_left(&mut self, left: LeftStream) -> io::Result<()> {
+        let LeftStream { stream, peer: remote, origin } = left;
         let (ours, answered) = (origin == Origin::Ours, origin != Origin::Unanswered);
-        stream.set_nonblocking(true)?;
         let local = stream.local_addr()?;
         let stream = TcpStream::from_std(stream)?;
         // Made to us, it is by the listener at its own address; made by us, by that of its host.
@@ -102,7 +88,7 @@ impl Switchboard {
                 (false, false) => Origin::Unanswered,
             };
             match stream.into_std() {
-                Ok(stream) => left.push(LeftStream { stream, origin }),
+                Ok(stream) => left.push(LeftStream { stream, peer: entry.flow.remote, origin }),
                 Err(error) => tracing::warn!("a connection is not left: {error}"),
             }
         }

@@ -38,7 +38,7 @@ struct Accepted {
 
 /// A connection as the switchboard knows it.
 pub(super) struct Entry {
-    flow: Flow,
+    pub(super) flow: Flow,
     /// We made it; the way that requests without a connection took to it.
     pub(super) ours: bool,
     /// We have said something by it.
