@@ -353,6 +353,8 @@ impl Looper {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit { flow, bytes } if flow.is_reliable() => {
+                // It leaves at once, and what it makes true stands in the journal before.
+                self.journal.flush();
                 if !self.streams.send(flow, bytes) {
                     self.cut.push(flow);
                 }

@@ -1,10 +1,10 @@
 //! The journal: what outlives the process, on disk before the message that makes it true leaves.
 //!
 //! A folder of segments, each a file that is only appended to. The engine's thread writes what
-//! the engine says must be kept with one `write` before the datagrams of the same round; a killed
-//! process loses nothing of that. A thread of its own has the disk keep it too (`fdatasync`),
-//! watches the room on it, and deletes segments that nothing needs any more. Call records are
-//! read from here and brought to the database.
+//! the engine says must be kept with one `write` before the datagrams of the same round, and
+//! before each message by a connection; a killed process loses nothing of that. A thread of its
+//! own has the disk keep it too (`fdatasync`), watches the room on it, and deletes segments that
+//! nothing needs any more. Call records are read from here and brought to the database.
 //!
 //! # Format
 //!
