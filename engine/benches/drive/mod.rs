@@ -17,6 +17,10 @@ use tensou_engine::{
     Transport, UnknownPeer, WallTime,
 };
 
+/// What is measured allocates as the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub(crate) const GATEWAY: &str = "192.0.2.1:5060";
 pub(crate) const CARRIER: &str = "192.0.2.2:5060";
 /// Between two calls: 100 calls a second, so that 3,200 linger in the transaction layer.
