@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::id::CallId;
 use crate::input::{Flow, Input, OperatorCommand, Output};
-use crate::journal::join;
+use crate::journal::{Pen, join};
 use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
@@ -49,8 +49,8 @@ pub struct Engine {
     /// What the journal knows of the calls.
     #[cfg(debug_assertions)]
     pub(crate) faithful: crate::faithful::Faithful,
-    /// Where images are written before they are as long as they get.
-    page: Vec<u8>,
+    /// Images of calls are written by it.
+    pen: Box<Pen>,
 }
 
 impl Engine {
@@ -69,7 +69,7 @@ impl Engine {
             changed: Vec::new(),
             #[cfg(debug_assertions)]
             faithful: Default::default(),
-            page: Vec::new(),
+            pen: Pen::new(),
         }
     }
 
@@ -318,7 +318,7 @@ impl Engine {
 
     fn image_of(&mut self, handle: CallHandle) -> Option<Box<[u8]>> {
         let call = self.calls.get_mut(handle).filter(|_| self.core.config.journal)?;
-        let image = call.save(&self.core, &mut self.page);
+        let image = call.save(&self.core, &mut self.pen);
         #[cfg(debug_assertions)]
         if let Some(record) = &image {
             self.faithful.wrote(&self.core, call, record);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::input::{Flow, Output};
+use crate::journal::Pen;
 use crate::media::MediaCommand;
 use crate::rng::Rng;
 use crate::time::Now;
@@ -22,6 +23,8 @@ pub(crate) struct Io {
     pub(crate) outbox: VecDeque<Output>,
     /// What must be in the journal before anything in the outbox is carried out.
     pub(crate) journal: VecDeque<Box<[u8]>>,
+    /// What of the journal is no image of a call is written by it.
+    pub(crate) pen: Box<Pen>,
     pub(crate) wheel: Wheel<TimerKey>,
     pub(crate) counters: Counters,
     pub(crate) rng: Rng,
@@ -35,6 +38,7 @@ impl Io {
             now: Now::default(),
             outbox: VecDeque::new(),
             journal: VecDeque::new(),
+            pen: Pen::new(),
             wheel: Wheel::new(),
             counters: Counters::default(),
             rng: Rng::new(seed),
@@ -52,6 +56,11 @@ impl Io {
     pub(crate) fn retransmit(&mut self, flow: Flow, bytes: Arc<[u8]>) {
         self.counters.sip_retransmitted += 1;
         self.transmit(flow, bytes);
+    }
+
+    /// What the pen has written is a record.
+    pub(crate) fn keep(&mut self) {
+        self.journal.push_back(self.pen.take());
     }
 
     /// Builds a message in the scratch buffer and gives it out as one allocation.

@@ -10,7 +10,7 @@ use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::id::{CallId, Key};
 use crate::input::{Flow, Output};
-use crate::journal::{Kind, Ledger, Pen, begin_call, bring_farewell_back, finished};
+use crate::journal::{Kind, Ledger, Names, begin_call, bring_farewell_back, finished, gone};
 use crate::register::Binding;
 use crate::route::Snapshot;
 use crate::sip::dialog::Dialog;
@@ -180,9 +180,12 @@ impl Engine {
         let note = EndNote { cause, status: cause.status(), q850: cause.q850(), by };
         let end = record.end.unwrap_or_else(|| record.end_at(alive, note));
         let cdr = Box::new(record.cdr(id, end));
-        let mut pen = Pen::plain();
-        begin_call(&mut pen, id, self.core.io.now, &finished(&cdr));
-        self.journal(pen);
+        if self.core.config.journal {
+            let (now, pen) = (self.core.io.now, &mut self.core.io.pen);
+            let image = finished(&cdr, pen);
+            begin_call(pen, id, now, &image);
+            self.core.io.keep();
+        }
         self.core.io.outbox.push_back(Output::Cdr(cdr));
     }
 
@@ -239,39 +242,39 @@ impl Engine {
     }
 
     fn gone(&mut self, call: CallId) {
-        let mut pen = Pen::plain();
-        Kind::Gone.begin(&mut pen);
-        pen.put(&call);
-        self.journal(pen);
-    }
-
-    fn journal(&mut self, pen: Pen<'_>) {
         if self.core.config.journal {
-            self.core.io.journal.push_back(pen.out.into());
+            let record = gone(call, &mut self.core.io.pen);
+            self.core.io.journal.push_back(record);
         }
     }
 
     /// What all calls share, and that the node is alive.
     pub(crate) fn journal_node(&mut self) {
-        let mut pen = Pen::plain();
-        Kind::Node.begin(&mut pen);
-        pen.put(&self.core.io.now);
-        pen.put(&self.core.transactions.secret());
-        self.journal(pen);
+        if !self.core.config.journal {
+            return;
+        }
+        let (now, pen) = (self.core.io.now, &mut self.core.io.pen);
+        Kind::Node.begin(pen);
+        pen.put(&now, &Names::default());
+        pen.put(&self.core.transactions.secret(), &Names::default());
+        self.core.io.keep();
     }
 
     /// The phones of a user have changed.
     pub(crate) fn journal_phones(&mut self, user: &Key) {
-        let mut pen = Pen::plain();
-        Kind::Phones.begin(&mut pen);
-        pen.put(user);
+        if !self.core.config.journal {
+            return;
+        }
+        let pen = &mut self.core.io.pen;
+        Kind::Phones.begin(pen);
+        pen.put(user, &Names::default());
         let bindings = self.core.registrar.contacts(user.as_str()).to_vec();
         pen.framed(|pen| {
             if !bindings.is_empty() {
-                pen.put(&bindings);
+                pen.put(&bindings, &Names::default());
             }
         });
-        self.journal(pen);
+        self.core.io.keep();
     }
 
     /// Begins to write everything again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::id::Key;
-use crate::journal::{Image, Pen, Reader};
+use crate::journal::{Image, Names, Pen, Reader};
 use crate::plan::{E164, NumberHash};
 use crate::route::{Snapshot, TrunkIx};
 use crate::time::Timestamp;
@@ -33,14 +33,14 @@ impl Routing {
 const OWN: u8 = 2;
 
 impl Image for Channel {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let trunk = pen.core.map(|core| core.usage.trunk_of(self));
-        if trunk.is_some() && trunk == pen.own {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        let trunk = names.core.map(|core| core.usage.trunk_of(self));
+        if trunk.is_some() && trunk == names.own {
             return pen.byte(OWN);
         }
         pen.byte(u8::from(trunk.is_some()));
         if let Some(trunk) = trunk {
-            pen.put(trunk);
+            pen.put(trunk, names);
         }
     }
 
@@ -54,8 +54,8 @@ impl Image for Channel {
 }
 
 impl Image for DidCall {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.0);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.0, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

@@ -13,7 +13,7 @@ mod values;
 use crate::cdr::{Caller, Direction};
 use crate::core::Core;
 use crate::id::{CallId, Key};
-use crate::journal::{Marked, Parts, Pen, Reader, begin_call, image, sparse};
+use crate::journal::{Marked, Names, Parts, Pen, Reader, begin_call, image, sparse};
 use crate::plan::E164;
 use crate::sip::transaction::ServerHandle;
 use crate::time::WallTime;
@@ -149,26 +149,25 @@ impl Facts {
 }
 
 impl Call {
-    /// The record for the journal, if something has changed since the last one. It is written on
-    /// `page`, which comes back empty or not, for the next one.
-    pub(crate) fn save(&mut self, core: &Core, page: &mut Vec<u8>) -> Option<Box<[u8]>> {
+    /// The record for the journal, if something has changed since the last one.
+    pub(crate) fn save(&mut self, core: &Core, pen: &mut Pen) -> Option<Box<[u8]>> {
         if !std::mem::replace(&mut self.unsaved.any, false) {
             return None;
         }
         let cdr = self.finished.take();
-        let mut pen = Pen::of(core, &self.routing.snapshot, std::mem::take(page));
-        begin_call(&mut pen, self.id, core.io.now, cdr.as_deref().unwrap_or_default());
+        let names = &Names::of(core, &self.routing.snapshot);
+        begin_call(pen, self.id, core.io.now, cdr.as_deref().unwrap_or_default());
         let new = self.unsaved.legs.is_empty();
         if new {
-            pen.part(FACTS, |pen| self.put_facts(pen));
+            pen.part(FACTS, |pen| self.put_facts(pen, names));
         }
         if new || Marked::changed(&self.record) {
-            pen.part(PROGRESS, |pen| self.record.put_progress(pen));
+            pen.part(PROGRESS, |pen| self.record.put_progress(pen, names));
         }
         if new || Marked::changed(&self.phase) {
-            pen.part(PHASE, |pen| put_phase(&self.phase, pen));
+            pen.part(PHASE, |pen| put_phase(&self.phase, pen, names));
             if new || has_new_plan(&self.phase) {
-                pen.part(PLAN, |pen| put_plan(&self.phase, pen));
+                pen.part(PLAN, |pen| put_plan(&self.phase, pen, names));
                 saved_plan(&mut self.phase);
             }
         }
@@ -176,7 +175,7 @@ impl Call {
             || Marked::changed(&self.did_call)
             || Marked::changed(&self.exchanges);
         if rest || self.unsaved.legs.len() != self.legs.len() {
-            pen.part(REST, |pen| self.put_rest(pen));
+            pen.part(REST, |pen| self.put_rest(pen, names));
         }
         let offer = match &*self.phase {
             Phase::Dialling(dialling) => dialling.offer.as_ref(),
@@ -184,15 +183,14 @@ impl Call {
         };
         self.unsaved.legs.resize_with(self.legs.len(), Saved::default);
         for (at, (leg, saved)) in self.legs.iter().zip(&mut self.unsaved.legs).enumerate() {
-            leg::save(leg, at, saved, offer, &mut pen);
+            leg::save(leg, at, saved, offer, pen, names);
         }
         Marked::saved(&mut self.record);
         Marked::saved(&mut self.phase);
         Marked::saved(&mut self.media);
         Marked::saved(&mut self.did_call);
         Marked::saved(&mut self.exchanges);
-        *page = pen.out;
-        Some(page.as_slice().into())
+        Some(pen.take())
     }
 
     /// The transactions of the INVITEs that it was given, and of other requests whose answers
@@ -210,12 +208,12 @@ impl Call {
         self.unsaved = Unsaved::everything();
     }
 
-    fn put_facts(&self, pen: &mut Pen<'_>) {
-        pen.put(&Facts::of(&self.record));
-        pen.put(&Named { handle: self.handle, source: self.source });
+    fn put_facts(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&Facts::of(&self.record), names);
+        pen.put(&Named { handle: self.handle, source: self.source }, names);
     }
 
-    fn put_rest(&self, pen: &mut Pen<'_>) {
+    fn put_rest(&self, pen: &mut Pen, names: &Names<'_>) {
         let Call {
             id: _,
             handle: _,
@@ -235,10 +233,10 @@ impl Call {
         let held = media.as_ref().filter(|_| record.end.is_none());
         pen.byte(u8::from(held.is_some()));
         if let Some(media) = held {
-            pen.put(media);
+            pen.put(media, names);
         }
-        pen.put(&**did_call);
-        pen.put(&**exchanges);
+        pen.put(&**did_call, names);
+        pen.put(&**exchanges, names);
     }
 
     /// Reads a call, and takes everything again that it had.

@@ -70,7 +70,7 @@ pub(crate) struct Call {
     record: Marked<Box<Record>>,
     unsaved: image::Unsaved,
     /// Its CDR, until the journal has it.
-    finished: Option<Vec<u8>>,
+    finished: Option<Box<[u8]>>,
 }
 
 /// What a call is doing.

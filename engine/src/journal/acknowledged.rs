@@ -5,16 +5,16 @@
 use crate::core::Core;
 use crate::sip::transaction::ServerHandle;
 
-use super::{Kind, Pen};
+use super::{Kind, Names};
 
 /// Has the journal know that the ACK to this refusal came.
 pub(crate) fn keep_acknowledged(core: &mut Core, refusal: ServerHandle) {
     if !core.config.journal {
         return;
     }
-    let mut pen = Pen::plain();
-    Kind::Acknowledged.begin(&mut pen);
-    pen.put(&core.io.now.mono);
-    pen.put(&refusal);
-    core.io.journal.push_back(pen.out.into());
+    let (now, pen) = (core.io.now.mono, &mut core.io.pen);
+    Kind::Acknowledged.begin(pen);
+    pen.put(&now, &Names::default());
+    pen.put(&refusal, &Names::default());
+    core.io.keep();
 }

@@ -6,19 +6,20 @@ use crate::sip::transaction::timers::F;
 use crate::sip::transaction::{ClientHandle, get_client, put_client};
 
 use super::ledger::Kept;
-use super::{Kind, Pen};
+use super::{Kind, Names, Pen};
 
 /// Has this BYE go on after a restart, until it is given up.
 pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
     if !core.config.journal {
         return;
     }
-    let mut pen = Pen { core: Some(core), ..Pen::plain() };
-    Kind::Farewell.begin(&mut pen);
-    pen.put(&core.io.now);
-    pen.put(&(core.io.now.mono + F));
-    pen.framed(|pen| put_client(bye, pen));
-    let record = pen.out.into();
+    let names = &Names { core: Some(core), ..Names::default() };
+    let record = Pen::writes(|pen| {
+        Kind::Farewell.begin(pen);
+        pen.put(&core.io.now, names);
+        pen.put(&(core.io.now.mono + F), names);
+        pen.framed(|pen| put_client(bye, pen, names));
+    });
     core.io.journal.push_back(record);
 }
 

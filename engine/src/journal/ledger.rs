@@ -10,7 +10,7 @@ use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::H;
 use crate::time::{Now, Timestamp};
 
-use super::{Pen, Reader};
+use super::{Names, Pen, Reader};
 
 /// What a record is, in its first byte. A number is never given to another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) const FORMER: u64 = 1 << 40;
 
 impl Kind {
     /// Begins a record.
-    pub(crate) fn begin(self, pen: &mut Pen<'_>) {
+    pub(crate) fn begin(self, pen: &mut Pen) {
         pen.byte(self as u8 | NOW);
     }
 
@@ -239,29 +239,27 @@ impl<'a> CallHead<'a> {
 }
 
 /// A CDR as a call's record has it.
-pub(crate) fn finished(cdr: &Cdr) -> Vec<u8> {
-    let mut pen = Pen::plain();
-    pen.out.reserve(512);
-    pen.put(cdr);
-    pen.out
+pub(crate) fn finished(cdr: &Cdr, pen: &mut Pen) -> Box<[u8]> {
+    pen.put(cdr, &Names::default());
+    pen.take()
 }
 
 /// Begins the record of a call, with its CDR or nothing; its parts follow, each with its number
 /// and its length.
-pub(crate) fn begin_call(pen: &mut Pen<'_>, call: CallId, at: Now, cdr: &[u8]) {
+pub(crate) fn begin_call(pen: &mut Pen, call: CallId, at: Now, cdr: &[u8]) {
     Kind::Call.begin(pen);
-    pen.put(&call);
-    pen.put(&at);
+    pen.put(&call, &Names::default());
+    pen.put(&at, &Names::default());
     pen.bytes(cdr);
 }
 
 /// Two records of calls as one: whoever reads it has both or neither.
 pub(crate) fn join(one: &[u8], other: &[u8]) -> Box<[u8]> {
-    let mut pen = Pen::plain();
-    Kind::Both.begin(&mut pen);
-    pen.bytes(one);
-    pen.bytes(other);
-    pen.out.into()
+    Pen::writes(|pen| {
+        Kind::Both.begin(pen);
+        pen.bytes(one);
+        pen.bytes(other);
+    })
 }
 
 /// Reads what [`join`] has written after the kind.
@@ -271,13 +269,18 @@ fn both<'a>(from: &mut Reader<'a>) -> Option<[&'a [u8]; 2]> {
 
 /// The records of a call of which nothing but its CDR is kept, and that it is over: for a shell
 /// whose engine does not journal its calls.
-pub fn alone(cdr: &Cdr, at: Now) -> [Vec<u8>; 2] {
-    let mut pen = Pen::plain();
-    begin_call(&mut pen, cdr.id, at, &finished(cdr));
-    let mut over = Pen::plain();
-    Kind::Gone.begin(&mut over);
-    over.put(&cdr.id);
-    [pen.out, over.out]
+pub fn alone(cdr: &Cdr, at: Now) -> [Box<[u8]>; 2] {
+    let mut pen = Pen::new();
+    let cdr_image = finished(cdr, &mut pen);
+    begin_call(&mut pen, cdr.id, at, &cdr_image);
+    [pen.take(), gone(cdr.id, &mut pen)]
+}
+
+/// The record that nothing of a call is left.
+pub(crate) fn gone(call: CallId, pen: &mut Pen) -> Box<[u8]> {
+    Kind::Gone.begin(pen);
+    pen.put(&call, &Names::default());
+    pen.take()
 }
 
 /// The numbers of the parts in a call's record.

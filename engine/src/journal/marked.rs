@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::{Image, Pen, Reader};
+use super::{Image, Names, Pen, Reader};
 
 /// A value that is marked by whatever may change it: nobody can forget to.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ impl<T> Marked<T> {
 }
 
 impl<T: Image> Image for Marked<T> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.value);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.value, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

@@ -18,6 +18,7 @@ mod acknowledged;
 mod farewell;
 mod ledger;
 mod marked;
+mod pen;
 mod primitive;
 mod sparse;
 
@@ -25,106 +26,25 @@ pub(crate) use acknowledged::keep_acknowledged;
 pub(crate) use farewell::{bring_farewell_back, keep_farewell};
 #[cfg(debug_assertions)]
 pub(crate) use ledger::parts_of;
-pub(crate) use ledger::{FORMER, Kind, Parts, begin_call, finished, join};
+pub(crate) use ledger::{FORMER, Kind, Parts, begin_call, finished, gone, join};
 pub use ledger::{Ledger, Unreadable, alone, cdrs_of};
 pub(crate) use marked::Marked;
+pub(crate) use pen::{Names, Pen};
 pub(crate) use sparse::{Usual, sparse};
 
 use crate::core::Core;
 use crate::id::Key;
-use crate::route::Snapshot;
 
 /// A value that can be written into the journal and read back.
 pub(crate) trait Image: Sized {
     /// Appends it.
-    fn write(&self, pen: &mut Pen<'_>);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>);
     /// Reads it; `None` when the bytes are no such value.
     fn read(from: &mut Reader<'_>) -> Option<Self>;
 }
 
-/// Where images are written.
-pub(crate) struct Pen<'a> {
-    pub(crate) out: Vec<u8>,
-    /// What handles, timers and channels stand for; values that hold none do without.
-    pub(crate) core: Option<&'a Core>,
-    /// The provisioning that positions are of; keys are written in their place.
-    pub(crate) snapshot: Option<&'a Snapshot>,
-    /// The next transaction leaves out what is large and never changes.
-    pub(crate) lean: bool,
-    /// The trunk of the leg that is written.
-    pub(crate) own: Option<&'a Key>,
-    /// Of transactions nothing but what a restart does not make anew: whether they have their final
-    /// answers.
-    pub(crate) essence: bool,
-}
-
 /// The largest number that is one byte; the bytes above stand before one to eight others.
 const SMALL: u8 = u8::MAX - 8;
-
-impl<'a> Pen<'a> {
-    /// For values that stand for themselves.
-    pub(crate) fn plain() -> Pen<'static> {
-        Pen { out: Vec::new(), core: None, snapshot: None, lean: false, own: None, essence: false }
-    }
-
-    /// For a call of this provisioning, on a page that is used again and again.
-    pub(crate) fn of(core: &'a Core, snapshot: &'a Snapshot, mut page: Vec<u8>) -> Pen<'a> {
-        page.clear();
-        Pen { out: page, core: Some(core), snapshot: Some(snapshot), ..Pen::plain() }
-    }
-
-    pub(crate) fn byte(&mut self, byte: u8) {
-        self.out.push(byte);
-    }
-
-    /// A small number is one byte; of a larger one the first byte says how many follow.
-    #[inline]
-    pub(crate) fn number(&mut self, value: u64) {
-        if value <= u64::from(SMALL) {
-            return self.out.push(value as u8);
-        }
-        let digits = (71 - value.leading_zeros() as usize) / 8;
-        let end = self.out.len() + 1 + digits;
-        let bytes = (u128::from(value) << 8) | (u128::from(SMALL) + digits as u128);
-        self.out.extend_from_slice(&bytes.to_le_bytes());
-        self.out.truncate(end);
-    }
-
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.out.extend_from_slice(bytes);
-    }
-
-    pub(crate) fn put<T: Image>(&mut self, value: &T) {
-        value.write(self);
-    }
-
-    /// A part of a call's image.
-    pub(crate) fn part(&mut self, number: u64, write: impl FnOnce(&mut Self)) {
-        self.number(number);
-        self.framed(write);
-    }
-
-    /// Writes something with its length in front: a number of always three bytes, so that it can
-    /// be filled in afterwards. No record has as many bytes as they can say.
-    pub(crate) fn framed(&mut self, write: impl FnOnce(&mut Self)) {
-        let at = self.out.len();
-        self.out.extend_from_slice(&[0; 4]);
-        let begin = self.out.len();
-        write(self);
-        let length = self.out.len() - begin;
-        debug_assert!(length < 1 << 24, "no part of an image is as large");
-        self.fill(at, (((length as u32) << 8) | (u32::from(SMALL) + 3)).to_le_bytes());
-    }
-
-    /// Writes over what was left free.
-    #[inline]
-    pub(crate) fn fill(&mut self, at: usize, bytes: [u8; 4]) {
-        if let Some(place) = self.out.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-            *place = bytes;
-        }
-    }
-}
 
 /// Where images are read from.
 pub(crate) struct Reader<'a> {
@@ -248,8 +168,8 @@ impl<'a> Reader<'a> {
 macro_rules! image {
     (struct $type:ident { $($fields:tt)* } $($more:tt)*) => {
         impl $crate::journal::Image for $type {
-            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
-                self.write_fields(pen);
+            fn write(&self, pen: &mut $crate::journal::Pen, names: &$crate::journal::Names<'_>) {
+                self.write_fields(pen, names);
             }
 
             fn read(from: &mut $crate::journal::Reader<'_>) -> Option<Self> {
@@ -266,12 +186,12 @@ macro_rules! image {
         $(not { $($skip:ident = $value:expr),* $(,)? })?
     ) => {
         impl $type {
-            fn $write(&self, pen: &mut $crate::journal::Pen<'_>) {
+            fn $write(&self, pen: &mut $crate::journal::Pen, names: &$crate::journal::Names<'_>) {
                 let $type { $($field,)* $($($new,)*)? $($($skip: _,)*)? } = self;
                 const FIELDS: &[&str] = &[$(stringify!($field),)* $($(stringify!($new),)*)?];
                 pen.byte(FIELDS.len() as u8);
-                $(pen.put($field);)*
-                $($(pen.put($new);)*)?
+                $(pen.put($field, names);)*
+                $($(pen.put($new, names);)*)?
             }
         }
 
@@ -298,12 +218,14 @@ macro_rules! image {
         $number:literal = $variant:ident $(( $($inner:ident),* ))? $({ $($field:ident),* })?
     ),* $(,)? }) => {
         impl $crate::journal::Image for $type {
-            fn write(&self, pen: &mut $crate::journal::Pen<'_>) {
+            fn write(&self, pen: &mut $crate::journal::Pen, names: &$crate::journal::Names<'_>) {
+                // A plain enum has no use for them.
+                let _ = names;
                 match self {
                     $($type::$variant $(( $($inner),* ))? $({ $($field),* })? => {
                         pen.byte($number);
-                        $($(pen.put($inner);)*)?
-                        $($(pen.put($field);)*)?
+                        $($(pen.put($inner, names);)*)?
+                        $($(pen.put($field, names);)*)?
                     })*
                 }
             }
@@ -349,10 +271,8 @@ mod tests {
     }
     image!(enum Shape { 0 = Dot, 1 = Line(long, bold), 2 = Box { side } });
 
-    fn bytes(value: &impl Image) -> Vec<u8> {
-        let mut pen = Pen::plain();
-        pen.put(value);
-        pen.out
+    fn bytes(value: &impl Image) -> Box<[u8]> {
+        Pen::writes(|pen| pen.put(value, &Names::default()))
     }
 
     fn back<T: Image>(bytes: &[u8]) -> Option<T> {
@@ -382,9 +302,8 @@ mod tests {
 
     #[test]
     fn what_is_framed_has_its_length_in_front() {
-        let mut pen = Pen::plain();
-        pen.framed(|pen| pen.out.extend_from_slice(&[7; 300]));
-        let mut reader = Reader::of(&pen.out, None);
+        let bytes = Pen::writes(|pen| pen.framed(|pen| (0..300).for_each(|_| pen.byte(7))));
+        let mut reader = Reader::of(&bytes, None);
         assert_eq!(reader.bytes(), Some(&[7; 300][..]));
         assert!(reader.is_done());
     }

@@ -12,7 +12,7 @@ use crate::plan::E164;
 use crate::time::{Now, Timestamp, WallTime};
 use crate::wheel::TimerId;
 
-use super::{Image, Pen, Reader, SMALL, image};
+use super::{Image, Names, Pen, Reader, SMALL, image};
 
 /// More values than any list of a call has; a longer one is damage.
 const MOST_VALUES: u64 = 65_536;
@@ -20,7 +20,7 @@ const MOST_VALUES: u64 = 65_536;
 macro_rules! numbers {
     ($($type:ty),*) => { $(
         impl Image for $type {
-            fn write(&self, pen: &mut Pen<'_>) {
+            fn write(&self, pen: &mut Pen, _: &Names<'_>) {
                 pen.number(u64::from(*self));
             }
 
@@ -37,9 +37,9 @@ numbers!(u8, u16, u32, u64);
 macro_rules! wrapped {
     ($($type:ty: $inner:ty = $unwrap:expr, $wrap:expr;)*) => { $(
         impl Image for $type {
-            fn write(&self, pen: &mut Pen<'_>) {
+            fn write(&self, pen: &mut Pen, names: &Names<'_>) {
                 let unwrap: fn(&$type) -> $inner = $unwrap;
-                pen.put(&unwrap(self));
+                pen.put(&unwrap(self), names);
             }
 
             fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -69,9 +69,9 @@ wrapped! {
 macro_rules! fixed {
     ($($type:ty: $raw:ty = $unwrap:expr, $wrap:expr;)*) => { $(
         impl Image for $type {
-            fn write(&self, pen: &mut Pen<'_>) {
+            fn write(&self, pen: &mut Pen, _: &Names<'_>) {
                 let unwrap: fn(&$type) -> $raw = $unwrap;
-                pen.out.extend_from_slice(&unwrap(self).to_le_bytes());
+                pen.fixed(unwrap(self).to_le_bytes());
             }
 
             fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -91,8 +91,8 @@ fixed! {
 }
 
 impl Image for u128 {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.out.extend_from_slice(&self.to_le_bytes());
+    fn write(&self, pen: &mut Pen, _: &Names<'_>) {
+        pen.fixed(self.to_le_bytes());
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -105,8 +105,8 @@ impl Image for u128 {
 }
 
 impl Image for CallId {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.0);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.0, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -118,7 +118,7 @@ impl Image for CallId {
 macro_rules! bytes {
     ($($type:ty: $view:expr, $make:expr;)*) => { $(
         impl Image for $type {
-            fn write(&self, pen: &mut Pen<'_>) {
+            fn write(&self, pen: &mut Pen, _: &Names<'_>) {
                 let view: fn(&$type) -> &[u8] = $view;
                 pen.bytes(view(self));
             }
@@ -144,11 +144,8 @@ bytes! {
 }
 
 impl<T: Image> Image for Option<T> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.byte(u8::from(self.is_some()));
-        if let Some(value) = self {
-            pen.put(value);
-        }
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put_some(self.as_ref(), names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -161,8 +158,8 @@ impl<T: Image> Image for Option<T> {
 }
 
 impl<T: Image> Image for Box<T> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&**self);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&**self, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -171,10 +168,10 @@ impl<T: Image> Image for Box<T> {
 }
 
 impl<T: Image> Image for Vec<T> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.number(self.len() as u64);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.count(self.len());
         for value in self {
-            pen.put(value);
+            pen.put_one(value, names);
         }
     }
 
@@ -185,10 +182,10 @@ impl<T: Image> Image for Vec<T> {
 }
 
 impl Image for Box<[Box<str>]> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.number(self.len() as u64);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.count(self.len());
         for text in self {
-            pen.put(text);
+            pen.put_one(text, names);
         }
     }
 
@@ -198,9 +195,9 @@ impl Image for Box<[Box<str>]> {
 }
 
 impl<A: Image, B: Image> Image for (A, B) {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.0);
-        pen.put(&self.1);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.0, names);
+        pen.put(&self.1, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -209,10 +206,10 @@ impl<A: Image, B: Image> Image for (A, B) {
 }
 
 impl<A: Image, B: Image, C: Image> Image for (A, B, C) {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.0);
-        pen.put(&self.1);
-        pen.put(&self.2);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.0, names);
+        pen.put(&self.1, names);
+        pen.put(&self.2, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -221,11 +218,11 @@ impl<A: Image, B: Image, C: Image> Image for (A, B, C) {
 }
 
 impl Image for IpAddr {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, _: &Names<'_>) {
         match self {
             IpAddr::V4(ip) => {
                 let [a, b, c, d] = ip.octets();
-                pen.out.extend_from_slice(&[4, a, b, c, d]);
+                pen.fixed([4, a, b, c, d]);
             }
             IpAddr::V6(ip) => pen.bytes(&ip.octets()),
         }
@@ -241,16 +238,16 @@ impl Image for IpAddr {
 }
 
 impl Image for SocketAddr {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, _: &Names<'_>) {
         let [low, high] = self.port().to_le_bytes();
         match self {
             SocketAddr::V4(v4) => {
                 let [a, b, c, d] = v4.ip().octets();
-                pen.out.extend_from_slice(&[4, a, b, c, d, low, high]);
+                pen.fixed([4, a, b, c, d, low, high]);
             }
             SocketAddr::V6(v6) => {
                 pen.bytes(&v6.ip().octets());
-                pen.out.extend_from_slice(&[low, high]);
+                pen.fixed([low, high]);
                 // A link-local address means nothing without the interface.
                 pen.number(v6.scope_id().into());
             }
@@ -276,7 +273,7 @@ impl Image for SocketAddr {
 image!(enum Transport { 0 = Udp, 1 = Tcp, 2 = Tls });
 
 impl Image for Flow {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         // Few connections outlive their process, and none has the same number in the next.
         let Flow { listener, transport, remote, connection: _ } = self;
         if let (SocketAddr::V4(v4), Ok(at), Transport::Udp) =
@@ -286,11 +283,11 @@ impl Image for Flow {
             // What is written below, at once.
             let [a, b, c, d] = v4.ip().octets();
             let [low, high] = v4.port().to_le_bytes();
-            return pen.out.extend_from_slice(&[at, 0, 4, a, b, c, d, low, high]);
+            return pen.fixed([at, 0, 4, a, b, c, d, low, high]);
         }
-        pen.put(listener);
-        pen.put(transport);
-        pen.put(remote);
+        pen.put(listener, names);
+        pen.put(transport, names);
+        pen.put(remote, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -303,8 +300,8 @@ impl Image for Flow {
 }
 
 impl<T> Image for Handle<T> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.out.extend_from_slice(&self.to_bits().to_le_bytes());
+    fn write(&self, pen: &mut Pen, _: &Names<'_>) {
+        pen.fixed(self.to_bits().to_le_bytes());
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -321,9 +318,9 @@ impl<T> Image for Handle<T> {
 
 /// A timer is its deadline and what it is for; one that has fired is none. Reading arms it.
 impl Image for Option<TimerId> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let timer = self.and_then(|id| pen.core.and_then(|core| core.io.wheel.get(id)));
-        pen.put(&timer);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        let timer = self.and_then(|id| names.core.and_then(|core| core.io.wheel.get(id)));
+        pen.put(&timer, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -346,9 +343,8 @@ mod tests {
     use super::*;
 
     fn returns<T: Image + PartialEq + std::fmt::Debug>(value: T) {
-        let mut pen = Pen::plain();
-        pen.put(&value);
-        let mut reader = Reader::of(&pen.out, None);
+        let bytes = Pen::writes(|pen| pen.put(&value, &Names::default()));
+        let mut reader = Reader::of(&bytes, None);
         assert_eq!(reader.get::<T>(), Some(value));
         assert!(reader.is_done());
     }

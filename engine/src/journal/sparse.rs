@@ -52,17 +52,16 @@ macro_rules! sparse {
         not { $($skip:ident),* $(,)? }
     ) => {
         impl $type {
-            fn $write(&self, pen: &mut $crate::journal::Pen<'_>) {
+            fn $write(&self, pen: &mut $crate::journal::Pen, names: &$crate::journal::Names<'_>) {
                 use $crate::journal::Usual;
                 let $type { $($field,)* $($skip: _,)* } = self;
-                let at = pen.out.len();
+                let gap = pen.gap();
                 let mut written = 0u32;
-                pen.out.extend_from_slice(&written.to_le_bytes());
                 $(if !$field.is_usual() {
                     written |= 1 << $bit;
-                    pen.put($field);
+                    pen.put($field, names);
                 })*
-                pen.fill(at, written.to_le_bytes());
+                pen.fill(gap, written);
             }
 
             fn $read(&mut self, from: &mut $crate::journal::Reader<'_>) -> Option<()> {
@@ -82,7 +81,7 @@ pub(crate) use sparse;
 
 #[cfg(test)]
 mod tests {
-    use crate::journal::{Pen, Reader};
+    use crate::journal::{Names, Pen, Reader};
 
     #[derive(Clone, Debug, Default, PartialEq)]
     struct Line {
@@ -94,15 +93,13 @@ mod tests {
     }
     sparse!(Line as put, take { 0 = name, 1 = calls, 2 = limit, 9 = busy } not { kept });
 
-    fn written(line: &Line) -> Vec<u8> {
-        let mut pen = Pen::plain();
-        line.put(&mut pen);
-        pen.out
+    fn written(line: &Line) -> Box<[u8]> {
+        Pen::writes(|pen| line.put(pen, &Names::default()))
     }
 
     #[test]
     fn what_is_as_usual_takes_no_place_and_comes_back() {
-        assert_eq!(written(&Line::default()), [0; 4]);
+        assert_eq!(*written(&Line::default()), [0; 4]);
         let line = Line { limit: Some(7), busy: true, kept: 3, ..Line::default() };
         // What was there before is replaced, but for what stands elsewhere.
         let before = Line { name: "old".into(), calls: vec![1], kept: 3, ..Line::default() };

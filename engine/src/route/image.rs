@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::id::Key;
-use crate::journal::{Image, Pen, Reader, image};
+use crate::journal::{Image, Names, Pen, Reader, image};
 use crate::plan::E164;
 
 use super::Strategy;
@@ -14,19 +14,19 @@ image!(enum Strategy { 0 = Simultaneous, 1 = Sequential });
 image!(struct Branch { target, delay, ring });
 
 impl Image for Target {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Some(snapshot) = pen.snapshot else { return };
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        let Some(snapshot) = names.snapshot else { return };
         let (kind, key) = match self {
             Target::Destination(at) => (0, &snapshot.destination(*at).key),
             Target::Extension(at) => (1, &snapshot.extension(*at).user),
             Target::Gone(key) => (0, key),
             Target::Number(number) => {
                 pen.byte(2);
-                return pen.put(number);
+                return pen.put(number, names);
             }
         };
         pen.byte(kind);
-        pen.put(key);
+        pen.put(key, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -46,14 +46,14 @@ impl Image for Target {
 }
 
 impl Image for Arc<[Step]> {
-    fn write(&self, pen: &mut Pen<'_>) {
-        pen.number(self.len() as u64);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.count(self.len());
         for Step { group, strategy, branches, .. } in &**self {
-            pen.put(group);
-            pen.put(strategy);
-            pen.number(branches.len() as u64);
+            pen.put(group, names);
+            pen.put(strategy, names);
+            pen.count(branches.len());
             for branch in branches {
-                pen.put(branch);
+                pen.put_one(branch, names);
             }
         }
     }

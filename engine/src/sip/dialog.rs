@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::input::{Flow, Transport};
-use crate::journal::{Image, Pen, Reader, Usual, image, sparse};
+use crate::journal::{Image, Names, Pen, Reader, Usual, image, sparse};
 
 use super::syntax::{HeaderId, Message, NameAddr, Uri};
 use super::token::hex;
@@ -235,12 +235,12 @@ const BRIEF: u8 = 0;
 
 /// A dialog in the journal: what is ours, what the peer says, and, with the leg, the CSeq numbers.
 impl Dialog {
-    pub(crate) fn put_ours(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.call_id);
-        pen.put(&self.local);
-        pen.put(&self.local_tag);
-        pen.put(&self.flow);
-        pen.put(&self.by_flow);
+    pub(crate) fn put_ours(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.call_id, names);
+        pen.put(&self.local, names);
+        pen.put(&self.local_tag, names);
+        pen.put(&self.flow, names);
+        pen.put(&self.by_flow, names);
     }
 
     pub(crate) fn get_ours(from: &mut Reader<'_>) -> Option<Dialog> {
@@ -261,10 +261,10 @@ impl Dialog {
         })
     }
 
-    pub(crate) fn put_peer(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.remote);
-        pen.put(&self.target);
-        self.put_rare(pen);
+    pub(crate) fn put_peer(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.remote, names);
+        pen.put(&self.target, names);
+        self.put_rare(pen, names);
     }
 
     pub(crate) fn get_peer(&mut self, from: &mut Reader<'_>) -> Option<()> {
@@ -276,11 +276,11 @@ impl Dialog {
 
 /// As one, CSeq numbers included: former releases have it so.
 impl Image for Dialog {
-    fn write(&self, pen: &mut Pen<'_>) {
-        self.put_ours(pen);
-        self.put_peer(pen);
-        pen.put(&self.local_seq);
-        pen.put(&self.remote_seq);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        self.put_ours(pen, names);
+        self.put_peer(pen, names);
+        pen.put(&self.local_seq, names);
+        pen.put(&self.remote_seq, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::leg::{put_nature, put_state, put_transaction};
 use super::values::{put_phase, put_plan};
-use super::{Call, Core, FACTS, PHASE, PLAN, PROGRESS, Part, Pen, Phase, REST};
+use super::{Call, Core, FACTS, Names, PHASE, PLAN, PROGRESS, Part, Pen, Phase, REST};
 
 /// What a leg's parts say with the call's record stands apart: when the record has been written,
 /// nobody reads it again.
@@ -12,40 +12,40 @@ pub(crate) const RECORD: u64 = 1 << 32;
 
 impl Call {
     /// Every part of its image, but for how far transactions are beyond what their answers are:
-    /// a restart begins with them anew (see [`Pen::essence`]).
+    /// a restart begins with them anew (see [`Names::essence`]).
     pub(crate) fn essence(&mut self, core: &Core) -> BTreeMap<u64, Box<[u8]>> {
         let routing = self.routing.clone();
-        let part = |write: &dyn Fn(&mut Pen<'_>)| -> Box<[u8]> {
-            let mut pen = Pen { essence: true, ..Pen::of(core, &routing.snapshot, Vec::new()) };
-            write(&mut pen);
-            pen.out.into()
-        };
+        let names = &Names { essence: true, ..Names::of(core, &routing.snapshot) };
+        let part = |write: &dyn Fn(&mut Pen)| Pen::writes(write);
         let mut parts = BTreeMap::from([
-            (FACTS, part(&|pen| self.put_facts(pen))),
-            (PROGRESS, part(&|pen| self.record.put_progress(pen))),
-            (PHASE, part(&|pen| put_phase(&self.phase, pen))),
-            (REST, part(&|pen| self.put_rest(pen))),
+            (FACTS, part(&|pen| self.put_facts(pen, names))),
+            (PROGRESS, part(&|pen| self.record.put_progress(pen, names))),
+            (PHASE, part(&|pen| put_phase(&self.phase, pen, names))),
+            (REST, part(&|pen| self.put_rest(pen, names))),
         ]);
         if let Phase::Dialling(_) = &*self.phase {
-            parts.insert(PLAN, part(&|pen| put_plan(&self.phase, pen)));
+            parts.insert(PLAN, part(&|pen| put_plan(&self.phase, pen, names)));
         }
         for (at, leg) in self.legs.iter_mut().enumerate() {
             let (nature, state) = (Part::Nature.of(at), Part::State.of(at));
             if !self.record.written {
-                parts.insert(nature | RECORD, part(&|pen| put_nature(leg, pen)));
-                parts.insert(state | RECORD, part(&|pen| put_state(leg, pen)));
+                parts.insert(nature | RECORD, part(&|pen| put_nature(leg, pen, names)));
+                parts.insert(state | RECORD, part(&|pen| put_state(leg, pen, names)));
             }
             let record = leg.record.take();
-            parts.insert(nature, part(&|pen| put_nature(leg, pen)));
-            parts.insert(state, part(&|pen| put_state(leg, pen)));
+            parts.insert(nature, part(&|pen| put_nature(leg, pen, names)));
+            parts.insert(state, part(&|pen| put_state(leg, pen, names)));
             leg.record = record;
             if leg.keeps_transaction() {
-                parts.insert(Part::Transaction.of(at), part(&|pen| put_transaction(leg, pen)));
+                parts.insert(
+                    Part::Transaction.of(at),
+                    part(&|pen| put_transaction(leg, pen, names)),
+                );
             }
-            parts.insert(Part::Dialog.of(at), part(&|pen| leg.dialog.put_ours(pen)));
-            parts.insert(Part::Peer.of(at), part(&|pen| leg.dialog.put_peer(pen)));
-            parts.insert(Part::Described.of(at), part(&|pen| pen.put(&leg.described)));
-            parts.insert(Part::Told.of(at), part(&|pen| pen.put(&leg.told)));
+            parts.insert(Part::Dialog.of(at), part(&|pen| leg.dialog.put_ours(pen, names)));
+            parts.insert(Part::Peer.of(at), part(&|pen| leg.dialog.put_peer(pen, names)));
+            parts.insert(Part::Described.of(at), part(&|pen| pen.put(&leg.described, names)));
+            parts.insert(Part::Told.of(at), part(&|pen| pen.put(&leg.told, names)));
         }
         parts
     }

@@ -8,7 +8,7 @@ use crate::call::{Leg, LegState};
 use crate::cdr::CdrLeg;
 use crate::core::Core;
 use crate::id::Key;
-use crate::journal::{Parts, Pen, Reader, Usual, image, sparse};
+use crate::journal::{Names, Parts, Pen, Reader, Usual, image, sparse};
 use crate::media::Side;
 use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
@@ -96,49 +96,51 @@ pub(super) fn save(
     at: usize,
     saved: &mut Saved,
     offer: Option<&Arc<[u8]>>,
-    pen: &mut Pen<'_>,
+    pen: &mut Pen,
+    names: &Names<'_>,
 ) {
     let renewed = !std::mem::replace(&mut saved.invite, true);
-    pen.own = pen.snapshot.zip(leg.trunk).map(|(snapshot, at)| &snapshot.trunk(at).key);
+    let own = names.snapshot.zip(leg.trunk).map(|(snapshot, at)| &snapshot.trunk(at).key);
+    let names = &Names { own, ..*names };
     if renewed {
-        pen.part(Part::Nature.of(at), |pen| put_nature(leg, pen));
+        pen.part(Part::Nature.of(at), |pen| put_nature(leg, pen, names));
         if leg.state != LegState::Gone {
             pen.part(Part::Large.of(at), |pen| match leg.invite {
-                Invite::Received(server) => put_large_of_server(server, pen),
-                Invite::Sent(client) => put_large_of_client(client, pen),
+                Invite::Received(server) => put_large_of_server(server, pen, names),
+                Invite::Sent(client) => put_large_of_client(client, pen, names),
             });
         }
     }
     if renewed {
-        pen.part(Part::Dialog.of(at), |pen| leg.dialog.put_ours(pen));
+        pen.part(Part::Dialog.of(at), |pen| leg.dialog.put_ours(pen, names));
     }
     if saved.dialog.replace(leg.dialog.edition) != Some(leg.dialog.edition) {
-        pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen));
+        pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen, names));
     }
     if !std::mem::replace(&mut saved.state, true) {
-        let stage = pen.core.and_then(|core| match leg.invite {
+        let stage = names.core.and_then(|core| match leg.invite {
             Invite::Received(server) => stage_of_server(server, &core.transactions),
             Invite::Sent(client) => stage_of_client(client, &core.transactions),
         });
         if leg.keeps_transaction() && (renewed || stage != saved.stage) {
-            pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen));
+            pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen, names));
             saved.stage = stage;
         }
-        pen.part(Part::State.of(at), |pen| put_state(leg, pen));
+        pen.part(Part::State.of(at), |pen| put_state(leg, pen, names));
     }
     if !std::mem::replace(&mut saved.described, true) {
-        pen.part(Part::Described.of(at), |pen| pen.put(&leg.described));
+        pen.part(Part::Described.of(at), |pen| pen.put(&leg.described, names));
     }
     if !std::mem::replace(&mut saved.told, true) {
         pen.part(Part::Told.of(at), |pen| match &leg.told {
             // It stands in another part already.
             Some(told) if offer.is_some_and(|offer| Arc::ptr_eq(told, offer)) => pen.byte(OFFER),
-            told => pen.put(told),
+            told => pen.put(told, names),
         });
     }
 }
 
-pub(super) fn put_nature(leg: &Leg, pen: &mut Pen<'_>) {
+pub(super) fn put_nature(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
     Nature {
         invite: leg.invite,
         trunk: leg.trunk,
@@ -151,20 +153,20 @@ pub(super) fn put_nature(leg: &Leg, pen: &mut Pen<'_>) {
         invite_seq: leg.invite_seq,
         wish: leg.wish,
     }
-    .put(pen);
+    .put(pen, names);
     pen.byte(u8::from(leg.record.is_some()));
     if let Some(record) = &leg.record {
-        record.put_attempt(pen);
+        record.put_attempt(pen, names);
     }
 }
 
 impl Nature {
-    fn put(&self, pen: &mut Pen<'_>) {
-        pen.put(&self.invite);
-        pen.put(&self.origin_id);
-        pen.put(&self.side);
-        pen.put(&self.invite_seq);
-        self.put_terms(pen);
+    fn put(&self, pen: &mut Pen, names: &Names<'_>) {
+        pen.put(&self.invite, names);
+        pen.put(&self.origin_id, names);
+        pen.put(&self.side, names);
+        pen.put(&self.invite_seq, names);
+        self.put_terms(pen, names);
     }
 
     fn get(from: &mut Reader<'_>) -> Option<Nature> {
@@ -191,32 +193,31 @@ impl Nature {
     }
 }
 
-pub(super) fn put_state(leg: &Leg, pen: &mut Pen<'_>) {
-    pen.put(&leg.state);
-    pen.put(&leg.dialog.local_seq);
-    pen.put(&leg.dialog.remote_seq);
-    leg.put_further(pen);
+pub(super) fn put_state(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
+    pen.put(&leg.state, names);
+    pen.put(&leg.dialog.local_seq, names);
+    pen.put(&leg.dialog.remote_seq, names);
+    leg.put_further(pen, names);
     pen.byte(u8::from(leg.record.is_some()));
     if let Some(record) = &leg.record {
-        record.put_outcome(pen);
+        record.put_outcome(pen, names);
     }
-    pen.number(leg.served.len() as u64);
+    pen.count(leg.served.len());
     for server in &leg.served {
-        put_server(*server, pen);
+        put_server(*server, pen, names);
     }
-    pen.number(leg.asked.len() as u64);
+    pen.count(leg.asked.len());
     for client in &leg.asked {
-        put_client(*client, pen);
+        put_client(*client, pen, names);
     }
 }
 
-pub(super) fn put_transaction(leg: &Leg, pen: &mut Pen<'_>) {
-    pen.lean = true;
+pub(super) fn put_transaction(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
+    let names = &Names { lean: true, ..*names };
     match leg.invite {
-        Invite::Received(server) => put_server(server, pen),
-        Invite::Sent(client) => put_client(client, pen),
+        Invite::Received(server) => put_server(server, pen, names),
+        Invite::Sent(client) => put_client(client, pen, names),
     }
-    pen.lean = false;
 }
 
 impl Leg {

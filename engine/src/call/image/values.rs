@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::Key;
-use crate::journal::{Image, Marked, Pen, Reader, Usual, image, sparse};
+use crate::journal::{Image, Marked, Names, Pen, Reader, Usual, image, sparse};
 use crate::route::{CallerSide, DiversionReason, Redirection, TrunkIx};
 use crate::sip::dialog::Dialog;
 
@@ -69,20 +69,20 @@ image!(enum Phase { 0 = Dialling(dialling), 1 = Talking(talking), 2 = Ended });
 const COURSE: u8 = 3;
 
 /// What a call is doing, but for what stands from the beginning of its hunt or rarely changes.
-pub(super) fn put_phase(phase: &Phase, pen: &mut Pen<'_>) {
+pub(super) fn put_phase(phase: &Phase, pen: &mut Pen, names: &Names<'_>) {
     match phase {
         Phase::Dialling(dialling) => {
             pen.byte(COURSE);
-            dialling.put_course(pen);
+            dialling.put_course(pen, names);
         }
-        phase => pen.put(phase),
+        phase => pen.put(phase, names),
     }
 }
 
 /// That other part, of a call that dials.
-pub(super) fn put_plan(phase: &Phase, pen: &mut Pen<'_>) {
+pub(super) fn put_plan(phase: &Phase, pen: &mut Pen, names: &Names<'_>) {
     if let Phase::Dialling(dialling) = phase {
-        dialling.put_plan(pen);
+        dialling.put_plan(pen, names);
     }
 }
 
@@ -119,9 +119,9 @@ pub(super) fn saved_plan(phase: &mut Phase) {
 
 /// The trunk of a leg, by key. Reading fails when it has been taken away meanwhile.
 impl Image for TrunkIx {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Some(snapshot) = pen.snapshot else { return };
-        pen.put(&snapshot.trunk(*self).key);
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        let Some(snapshot) = names.snapshot else { return };
+        pen.put(&snapshot.trunk(*self).key, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -133,14 +133,14 @@ impl Image for TrunkIx {
 /// Whom the call came from, by key. Reading fails when the trunk or the phone has been taken
 /// away meanwhile.
 impl Image for Source {
-    fn write(&self, pen: &mut Pen<'_>) {
-        let Some(snapshot) = pen.snapshot else { return };
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
+        let Some(snapshot) = names.snapshot else { return };
         let (kind, key) = match self {
             Source::Trunk(at) => (0, &snapshot.trunk(*at).key),
             Source::Extension(at) => (1, &snapshot.extension(*at).user),
         };
         pen.byte(kind);
-        pen.put(key);
+        pen.put(key, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -156,15 +156,15 @@ impl Image for Source {
 
 /// What is ours of its dialog is the leg's.
 impl Image for Early {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         let Early { tag, dialog, rseq, answer, agreed } = self;
-        pen.put(tag);
-        dialog.put_peer(pen);
-        pen.put(&dialog.local_seq);
-        pen.put(&dialog.remote_seq);
-        pen.put(rseq);
-        pen.put(answer);
-        pen.put(agreed);
+        pen.put(tag, names);
+        dialog.put_peer(pen, names);
+        pen.put(&dialog.local_seq, names);
+        pen.put(&dialog.remote_seq, names);
+        pen.put(rseq, names);
+        pen.put(answer, names);
+        pen.put(agreed, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -184,13 +184,13 @@ image!(former Early as read_former { tag, dialog, rseq, answer, agreed });
 
 /// Reading takes the same ports again.
 impl Image for Media {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         let Media { session, a, b, watched: _, remotes } = self;
-        pen.put(session);
-        pen.put(a);
-        pen.put(b);
-        pen.put(&remotes[0]);
-        pen.put(&remotes[1]);
+        pen.put(session, names);
+        pen.put(a, names);
+        pen.put(b, names);
+        pen.put(&remotes[0], names);
+        pen.put(&remotes[1], names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {

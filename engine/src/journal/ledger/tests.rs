@@ -7,14 +7,14 @@ fn at(micros: u64) -> Now {
 }
 
 /// A record of [`CALL`] with parts.
-fn record(at: Now, parts: &[(u64, &[u8])]) -> Vec<u8> {
-    let mut pen = Pen::plain();
+fn record(at: Now, parts: &[(u64, &[u8])]) -> Box<[u8]> {
+    let mut pen = Pen::new();
     begin_call(&mut pen, CALL, at, &[]);
     for (number, bytes) in parts {
         pen.number(*number);
         pen.bytes(bytes);
     }
-    pen.out
+    pen.take()
 }
 
 fn part(ledger: &Ledger, number: u64) -> Option<&[u8]> {
@@ -34,10 +34,7 @@ fn the_latest_of_each_part_counts() {
 fn a_call_that_is_gone_leaves_nothing() {
     let mut ledger = Ledger::default();
     ledger.take(&record(at(1), &[(0, b"x")])).unwrap();
-    let mut pen = Pen::plain();
-    Kind::Gone.begin(&mut pen);
-    pen.put(&CALL);
-    ledger.take(&pen.out).unwrap();
+    ledger.take(&gone(CALL, &mut Pen::new())).unwrap();
     assert_eq!(ledger.calls(), 0);
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::input::Flow;
-use crate::journal::{Image, Pen, Reader, image};
+use crate::journal::{Image, Names, Pen, Reader, image};
 use crate::sip::transaction::invite_client::State as InviteClient;
 use crate::sip::transaction::invite_server::State as InviteServer;
 use crate::sip::transaction::non_invite_client::State as NonInviteClient;
@@ -32,10 +32,10 @@ image!(struct Owner { call, leg });
 const ELSEWHERE: u8 = 2;
 
 /// Writes a value that a lean image leaves to the part for what is large.
-fn put_large<T: Image>(value: &Option<T>, lean: bool, pen: &mut Pen<'_>) {
+fn put_large<T: Image>(value: &Option<T>, pen: &mut Pen, names: &Names<'_>) {
     match value {
-        Some(_) if lean => pen.byte(ELSEWHERE),
-        value => pen.put(value),
+        Some(_) if names.lean => pen.byte(ELSEWHERE),
+        value => pen.put(value, names),
     }
 }
 
@@ -49,7 +49,7 @@ fn get_large<T: Image>(from: &mut Reader<'_>) -> Option<Option<T>> {
 }
 
 impl Image for Client {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         let Client {
             machine,
             flow,
@@ -63,15 +63,14 @@ impl Image for Client {
             smaller: _,
             ended: _,
         } = self;
-        let lean = std::mem::take(&mut pen.lean);
-        pen.put(machine);
-        pen.put(flow);
-        pen.put(random);
-        pen.put(owner);
-        put_large(request, lean, pen);
-        pen.put(ack);
-        pen.put(timers);
-        pen.put(cancel);
+        pen.put(machine, names);
+        pen.put(flow, names);
+        pen.put(random, names);
+        pen.put(owner, names);
+        put_large(request, pen, names);
+        pen.put(ack, names);
+        pen.put(timers, names);
+        pen.put(cancel, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -92,7 +91,7 @@ impl Image for Client {
 }
 
 impl Image for Server {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         let Server {
             machine,
             key,
@@ -105,17 +104,16 @@ impl Image for Server {
             owner,
             watched: _,
         } = self;
-        let lean = std::mem::take(&mut pen.lean);
-        pen.put(machine);
-        pen.put(key);
-        pen.put(origin);
-        put_large(head, lean, pen);
-        pen.put(flow);
+        pen.put(machine, names);
+        pen.put(key, names);
+        pen.put(origin, names);
+        put_large(head, pen, names);
+        pen.put(flow, names);
         // While the head is there, the last answer was provisional: not worth its bytes.
-        pen.put(&last.as_ref().filter(|_| head.is_none()).cloned());
-        pen.put(timers);
-        pen.put(owner);
-        pen.put(sent_by_port);
+        pen.put_some(last.as_ref().filter(|_| head.is_none()), names);
+        pen.put(timers, names);
+        pen.put(owner, names);
+        pen.put(sent_by_port, names);
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -145,11 +143,11 @@ impl Image for Server {
 }
 
 impl Image for Timers {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         pen.number(self.0.iter().flatten().count() as u64);
         for (timer, id) in self.0.iter().flatten() {
-            pen.put(timer);
-            pen.put(&Some(*id));
+            pen.put(timer, names);
+            pen.put(&Some(*id), names);
         }
     }
 
@@ -167,16 +165,16 @@ impl Image for Timers {
 
 /// The CANCEL goes with its INVITE.
 impl Image for Cancel {
-    fn write(&self, pen: &mut Pen<'_>) {
+    fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         match self {
             Cancel::No => pen.byte(0),
             Cancel::Wanted(reason) => {
                 pen.byte(1);
-                pen.put(reason);
+                pen.put(reason, names);
             }
             Cancel::Sent(cancel) => {
                 pen.byte(2);
-                put_client(*cancel, pen);
+                put_client(*cancel, pen, &Names { lean: false, ..*names });
             }
         }
     }
@@ -221,17 +219,17 @@ pub(crate) fn stage_of_server(at: ServerHandle, all: &Transactions) -> Option<St
 }
 
 /// Writes a client transaction with its name, if it still exists.
-pub(crate) fn put_client(at: ClientHandle, pen: &mut Pen<'_>) {
-    pen.put(&at);
-    let client = pen.core.and_then(|core| core.transactions.clients.get(at));
-    if pen.essence {
+pub(crate) fn put_client(at: ClientHandle, pen: &mut Pen, names: &Names<'_>) {
+    pen.put(&at, names);
+    let client = names.core.and_then(|core| core.transactions.clients.get(at));
+    if names.essence {
         // The INVITE that made the leg; requests within the dialog are asked again without harm.
-        let first = pen.lean;
-        return pen.put(&(first && client.is_some_and(Client::is_open_invite)));
+        let first = names.lean;
+        return pen.put(&(first && client.is_some_and(Client::is_open_invite)), names);
     }
     pen.byte(u8::from(client.is_some()));
     if let Some(client) = client {
-        pen.put(client);
+        pen.put(client, names);
     }
 }
 
@@ -245,15 +243,15 @@ pub(crate) fn get_client(from: &mut Reader<'_>) -> Option<ClientHandle> {
 }
 
 /// Writes a server transaction with its name, if it still exists.
-pub(crate) fn put_server(at: ServerHandle, pen: &mut Pen<'_>) {
-    pen.put(&at);
-    let server = pen.core.and_then(|core| core.transactions.servers.get(at));
-    if pen.essence {
-        return pen.put(&server.is_some_and(|server| server.head.is_some()));
+pub(crate) fn put_server(at: ServerHandle, pen: &mut Pen, names: &Names<'_>) {
+    pen.put(&at, names);
+    let server = names.core.and_then(|core| core.transactions.servers.get(at));
+    if names.essence {
+        return pen.put(&server.is_some_and(|server| server.head.is_some()), names);
     }
     pen.byte(u8::from(server.is_some()));
     if let Some(server) = server {
-        pen.put(server);
+        pen.put(server, names);
     }
 }
 
@@ -272,17 +270,17 @@ pub(crate) fn get_server(from: &mut Reader<'_>) -> Option<ServerHandle> {
 }
 
 /// The large and unchanging part of the transaction of a leg's first INVITE.
-pub(crate) fn put_large_of_client(at: ClientHandle, pen: &mut Pen<'_>) {
-    let client = pen.core.and_then(|core| core.transactions.clients.get(at));
+pub(crate) fn put_large_of_client(at: ClientHandle, pen: &mut Pen, names: &Names<'_>) {
+    let client = names.core.and_then(|core| core.transactions.clients.get(at));
     if let Some(request) = client.and_then(|client| client.request.as_ref()) {
-        pen.put(request);
+        pen.put(request, names);
     }
 }
 
 /// [`put_large_of_client`] of a server transaction.
-pub(crate) fn put_large_of_server(at: ServerHandle, pen: &mut Pen<'_>) {
-    let server = pen.core.and_then(|core| core.transactions.servers.get(at));
+pub(crate) fn put_large_of_server(at: ServerHandle, pen: &mut Pen, names: &Names<'_>) {
+    let server = names.core.and_then(|core| core.transactions.servers.get(at));
     if let Some(head) = server.and_then(|server| server.head.as_ref()) {
-        pen.put(head);
+        pen.put(head, names);
     }
 }
