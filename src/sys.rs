@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod handed;
+mod pages;
 
 pub(crate) use handed::{handed_over, is_datagram};
+pub(crate) use pages::{Pages, PagesMut, is_steady};
 
 /// Datagrams per system call. Twice as many gain nothing measurable and hold the other listener
 /// up for longer.

@@ -213,6 +213,7 @@ impl Looper {
         // Whoever sent it has been told that it arrived.
         self.take_streams(self.streams.waiting());
         self.flush();
+        self.journal.finish();
         self.report();
         self.media
     }

@@ -90,8 +90,17 @@ impl Confirmation {
     }
 }
 
-pub(super) fn reserve(folder: &Path) -> PathBuf {
+fn reserve(folder: &Path) -> PathBuf {
     folder.join("reserve")
+}
+
+/// Gives up the room that was kept, for what must be written now; false when it has been already.
+pub(super) fn use_reserve(folder: &Path) -> bool {
+    let used = fs::remove_file(reserve(folder)).is_ok();
+    if used {
+        tracing::error!("the disk of the journal is full: the reserve is used");
+    }
+    used
 }
 
 /// The file of a segment.

@@ -2,8 +2,9 @@
 
 /// The first bytes of every segment.
 pub(super) const MAGIC: &[u8; 8] = b"tensouJ\n";
-/// The format that is written; every one up to it is read. The second has calls in more parts.
-pub(super) const VERSION: u32 = 2;
+/// The format that is written; every one up to it is read. The second has calls in more parts; of
+/// the third the newest bytes may be staged, which a former release would not look for.
+pub(super) const VERSION: u32 = 3;
 /// Magic and version.
 pub(super) const PREFIX: usize = MAGIC.len() + 4;
 /// Length and checksum.

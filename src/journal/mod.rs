@@ -1,10 +1,11 @@
 //! The journal: what outlives the process, on disk before the message that makes it true leaves.
 //!
-//! A folder of segments, each a file that is only appended to. The engine's thread writes what
-//! the engine says must be kept with one `write` before the datagrams of the same round, and
-//! before each message by a connection; a killed process loses nothing of that. A thread of its
-//! own has the disk keep it too (`fdatasync`), watches the room on it, and deletes segments that
-//! nothing needs any more. Call records are read from here and brought to the database.
+//! A folder of segments, each a file that only grows at its end. The engine's thread stages what
+//! the engine says must be kept, in memory that is a file, before the datagrams of the same round
+//! and before each message by a connection; a killed process loses nothing of that. A thread of
+//! its own pours it into the segment, has the disk keep it (`fdatasync`), watches the room on it,
+//! and deletes segments that nothing needs any more. Call records are read from the segments and
+//! brought to the database.
 //!
 //! # Format
 //!
@@ -18,6 +19,7 @@ mod frame;
 mod keep;
 mod read;
 mod repair;
+mod staging;
 mod write;
 
 use std::io;
@@ -107,8 +109,12 @@ impl Position {
 /// What the threads around the journal tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Everything before this has been written.
+    /// Everything before this is in its segment.
     end: AtomicU64,
+    /// Everything before this is staged at least. Behind `end` where nothing is staged.
+    staged: AtomicU64,
+    /// Where in the segment the staged lap begins.
+    lap: AtomicU64,
     /// Calls and phones need no segment before this.
     live_from: AtomicU64,
     /// Every call record before this is in the database.
@@ -178,6 +184,22 @@ impl Condition {
         tracing::error!("the journal's disk: {error}");
     }
 
+    /// The journal could not be written: calls go on, new ones are refused.
+    #[cold]
+    fn refuses(&self, error: &io::Error) {
+        self.0.errors.fetch_add(1, Ordering::Relaxed);
+        if !self.0.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!("the journal cannot be written: {error}; new calls are refused");
+        }
+    }
+
+    /// It could.
+    fn writes(&self) {
+        if self.0.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the journal can be written again");
+        }
+    }
+
     /// The engine has made a call record.
     pub(crate) fn record_made(&self) {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
@@ -187,7 +209,14 @@ impl Condition {
         Position::unpack(self.0.end.load(Ordering::Acquire))
     }
 
+    fn staged(&self) -> Position {
+        Position::unpack(self.0.staged.load(Ordering::Acquire))
+    }
+
     fn confirmed(&self) -> Position {
         Position::unpack(self.0.confirmed.load(Ordering::Acquire))
     }
 }
+
+#[cfg(test)]
+mod tests;

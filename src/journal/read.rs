@@ -8,7 +8,7 @@ use tensou_engine::journal::{Ledger, cdrs_of};
 use crate::clock::Clock;
 
 use super::frame::{self, Head, Opening};
-use super::{Condition, Folder, JournalError, Position, folder};
+use super::{Condition, Folder, JournalError, Position, folder, staging};
 
 /// What was found.
 pub(crate) struct Recovered {
@@ -40,6 +40,7 @@ impl Recovered {
 /// # Errors
 /// Damage that is not a torn end, or the system failed.
 pub(crate) fn recover(folder: &Folder) -> Result<Recovered, JournalError> {
+    staging::rescue(folder)?;
     let numbers = folder.segments()?;
     let first = numbers.first().copied().unwrap_or(1);
     // A note of segments that are not there says nothing.

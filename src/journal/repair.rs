@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::frame::{self, Head, Opening};
-use super::{Folder, JournalError, folder};
+use super::{Folder, JournalError, folder, staging};
 
 /// What a repair did to one segment.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(crate) struct Repaired {
 /// # Errors
 /// The system failed; nothing was taken away.
 pub(crate) fn repair(folder: &Folder) -> Result<Vec<Repaired>, JournalError> {
+    staging::rescue(folder)?;
     let mut report = Vec::new();
     for number in folder.segments()? {
         let path = folder::segment(folder.path(), number);

@@ -56,9 +56,10 @@ impl Opened {
         let condition = recovered.condition();
         let node = settings.node.name.as_str();
         let writer = Writer::begin(&folder, &recovered, node, condition.clone());
-        let writer = writer.map_err(failure)?;
+        let mut writer = writer.map_err(failure)?;
         let tail = Tail::new(&folder, condition.clone()).map_err(Failure::missing)?;
-        let keeper = Keeper::start(folder.path(), condition.clone(), settings.journal.fsync);
+        let fsync = settings.journal.fsync;
+        let keeper = Keeper::start(folder.path(), condition.clone(), fsync, &mut writer);
         let keeper = keeper.map_err(Failure::missing)?;
         let Recovered { ledger, clock, .. } = recovered;
         let written = Written { writer, ledger, clock };

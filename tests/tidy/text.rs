@@ -8,6 +8,7 @@ const MOST_LINES: usize = 500;
 const UNSAFE: &[(&str, &str)] = &[
     ("src/sys.rs", "recvmmsg, sendmmsg, epoll, eventfd and socket options"),
     ("src/sys/handed.rs", "descriptors that a process is started with"),
+    ("src/sys/pages.rs", "memory that is a file"),
     ("media/src/io/", "the same for the relay's sockets"),
     ("loadtest/src/", "the same for the load generator, and reading /proc of children"),
 ];
