@@ -105,9 +105,10 @@ impl Work {
         let Some(staged) = self.staged.take() else { return };
         loop {
             let segment = self.condition.end().segment;
-            let poured = self.segment(segment).and_then(|()| match (&self.open, &self.condition) {
-                (Some((_, file)), condition) => staged.pour(condition, file),
-                (None, _) => Ok(0),
+            let opened = self.segment(segment);
+            let poured = opened.and_then(|()| match &self.open {
+                Some(open) => staged.pour(&self.condition, open),
+                None => Ok(0),
             });
             match poured {
                 Ok(0) => break,

@@ -148,10 +148,17 @@ impl Staging {
 }
 
 impl Staged {
-    /// Writes what is not in the segment yet into it, and says how many bytes; 0 when it has all.
-    pub(super) fn pour(&self, condition: &Condition, segment: &File) -> io::Result<usize> {
+    /// Writes what is not in segment `number` yet into its file, and says how many bytes; 0 when it
+    /// has all, or is not the newest any more.
+    pub(super) fn pour(
+        &self,
+        condition: &Condition,
+        (number, segment): &(u64, File),
+    ) -> io::Result<usize> {
+        // In this order: the end moves to another segment, or the lap begins anew, only while
+        // nothing is staged.
         let (staged, end) = (condition.staged(), condition.end());
-        if staged <= end {
+        if staged <= end || end.segment != *number {
             return Ok(0);
         }
         let lap = condition.0.lap.load(Ordering::Relaxed);
