@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{EngineConfig, Listener};
 use crate::connections::Connections;
+use crate::id::CallId;
 use crate::input::{Flow, ListenerId, Transport};
 use crate::io::Io;
 use crate::load::Load;
@@ -13,7 +14,7 @@ use crate::register::Registrar;
 use crate::route::{LargeRequests, Snapshot, TrunkIx};
 use crate::sip::dialog::Dialog;
 use crate::sip::token::Branch;
-use crate::sip::transaction::Transactions;
+use crate::sip::transaction::{ServerHandle, Transactions};
 use crate::sip::transport::{DeadTargets, Target, is_internal};
 use crate::time::Timestamp;
 use crate::trunk::{Figures, Trunks};
@@ -252,6 +253,19 @@ impl Core {
     pub(crate) fn flow_to(&self, remote: std::net::SocketAddr) -> Option<Flow> {
         let listener = self.listener_for(Transport::Udp, remote)?;
         Some(Flow { listener, transport: Transport::Udp, remote, connection: 0 })
+    }
+
+    /// A call is over whose peers may send the requests of these transactions again: how many of
+    /// them still last. The journal keeps it as long.
+    pub(crate) fn watch(
+        &mut self,
+        call: CallId,
+        servers: impl IntoIterator<Item = ServerHandle>,
+    ) -> usize {
+        if !self.config.journal {
+            return 0;
+        }
+        servers.into_iter().filter(|server| self.transactions.watch(*server, call)).count()
     }
 
     pub(crate) fn next_session(&mut self) -> u64 {

@@ -12,11 +12,11 @@ use crate::core::Core;
 use crate::counters::Counters;
 use crate::id::CallId;
 use crate::input::{Flow, Input, OperatorCommand, Output};
-use crate::journal::{Pen, join};
+use crate::journal::{Record, join};
 use crate::media::{MediaEvent, SessionId};
 use crate::route::Snapshot;
 use crate::sip::syntax::Message;
-use crate::sip::transaction::{ClientHandle, Failure, Owner, ServerHandle};
+use crate::sip::transaction::{ClientHandle, Failure, Owner};
 use crate::sip::transport::ResolvedTarget;
 use crate::time::{Now, Timestamp};
 use crate::timer::{CallTimer, TimerKey};
@@ -36,21 +36,19 @@ pub struct Engine {
     reporting: bool,
     /// Wakes for the next binding that expires.
     pub(crate) expiry: Option<TimerId>,
-    /// Transactions that calls which are over have answered: their images go with the last.
-    pub(crate) lingering: std::collections::BTreeMap<ServerHandle, CallId>,
+    /// How many transactions calls which are over have answered: their images go with the last.
+    pub(crate) lingering: usize,
     /// How many more than one a call has.
-    pub(crate) lingering_more: std::collections::BTreeMap<CallId, u32>,
+    pub(crate) lingering_more: std::collections::BTreeMap<CallId, usize>,
     /// Legs that a transfer has moved.
     pub(crate) moved: Moved,
     /// Calls that have not been written into the journal again yet.
     pub(crate) rewriting: Vec<CallHandle>,
     /// Calls that may have changed since their last images.
-    changed: Vec<CallHandle>,
+    changed: VecDeque<CallHandle>,
     /// What the journal knows of the calls.
     #[cfg(debug_assertions)]
     pub(crate) faithful: crate::faithful::Faithful,
-    /// Images of calls are written by it.
-    pen: Box<Pen>,
 }
 
 impl Engine {
@@ -62,14 +60,13 @@ impl Engine {
             sessions: std::collections::BTreeMap::new(),
             reporting: false,
             expiry: None,
-            lingering: std::collections::BTreeMap::new(),
+            lingering: 0,
             lingering_more: std::collections::BTreeMap::new(),
             moved: Moved::new(),
             rewriting: Vec::new(),
-            changed: Vec::new(),
+            changed: VecDeque::new(),
             #[cfg(debug_assertions)]
             faithful: Default::default(),
-            pen: Pen::new(),
         }
     }
 
@@ -119,14 +116,25 @@ impl Engine {
 
     /// The next output, to be carried out before the one after it.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.keep_changes();
-        let journal = self.core.io.journal.pop_front();
-        let next = journal.map(Output::Journal).or_else(|| self.core.io.outbox.pop_front());
+        if let Some(record) = self.core.io.journal.pop_front() {
+            return Some(Output::Journal(record));
+        }
+        if !self.changed.is_empty()
+            && let Some(record) = self.next_change()
+        {
+            return Some(Output::Journal(record));
+        }
+        let next = self.core.io.outbox.pop_front();
         #[cfg(debug_assertions)]
         if next.is_none() {
             self.check_calls();
         }
         next
+    }
+
+    /// The memory of a record of the journal, once it has been written, for the next one.
+    pub fn reuse(&mut self, record: Record) {
+        self.core.io.reuse(record);
     }
 
     /// When the engine wants to be woken, if nothing comes before.
@@ -273,13 +281,14 @@ impl Engine {
         let Some(call) = self.calls.get(handle) else { return };
         if !call.is_over() {
             if self.core.config.journal {
-                self.changed.push(handle);
+                self.changed.push_back(handle);
             }
             return;
         }
         self.keep(handle);
         let Some(call) = self.calls.get(handle) else { return };
-        let (id, servers, session) = (call.id, call.servers(), call.session());
+        let (id, session) = (call.id, call.session());
+        let left = self.core.watch(id, call.servers());
         call.leave_strays(&mut self.core);
         self.calls.remove(handle);
         #[cfg(debug_assertions)]
@@ -288,42 +297,56 @@ impl Engine {
         if let Some(session) = session {
             self.sessions.remove(&session);
         }
-        self.linger(id, servers);
+        self.linger(id, left);
     }
 
     /// Images are made once for all inputs since the last output: of a call whose peers answer
     /// and acknowledge within one batch of datagrams, one.
-    fn keep_changes(&mut self) {
-        for at in 0..self.changed.len() {
-            self.keep(self.changed[at]);
+    #[inline(never)]
+    fn next_change(&mut self) -> Option<Record> {
+        while let Some(handle) = self.changed.pop_front() {
+            if let Some(record) = self.record_of(handle) {
+                return Some(record);
+            }
         }
-        self.changed.clear();
+        None
     }
 
     fn keep(&mut self, handle: CallHandle) {
-        let image = self.image_of(handle);
-        self.core.io.journal.extend(image);
+        if let Some(record) = self.record_of(handle) {
+            self.core.io.journal.push_back(record);
+        }
     }
 
     /// Has the journal keep in one record what has changed of two calls: a leg that has gone from
     /// one to the other is in one of them, and in one alone, whenever the process is killed.
     pub(crate) fn keep_both(&mut self, one: CallHandle, other: CallHandle) {
-        let (one, other) = (self.image_of(one), self.image_of(other));
-        let journal = &mut self.core.io.journal;
+        let (one, other) = (self.record_of(one), self.record_of(other));
+        let io = &mut self.core.io;
         match (&one, &other) {
-            (Some(one), Some(other)) => journal.push_back(join(one, other)),
-            (None, _) | (_, None) => journal.extend(one.into_iter().chain(other)),
+            (Some(one), Some(other)) => {
+                let both = join(one, other, io.pen());
+                io.journal.push_back(both);
+            }
+            (None, _) | (_, None) => io.journal.extend(one.into_iter().chain(other)),
         }
     }
 
-    fn image_of(&mut self, handle: CallHandle) -> Option<Box<[u8]>> {
+    /// What has changed of a call, if anything has.
+    fn record_of(&mut self, handle: CallHandle) -> Option<Record> {
         let call = self.calls.get_mut(handle).filter(|_| self.core.config.journal)?;
-        let image = call.save(&self.core, &mut self.pen);
-        #[cfg(debug_assertions)]
-        if let Some(record) = &image {
-            self.faithful.wrote(&self.core, call, record);
+        if !call.has_changed() {
+            return None;
         }
-        image
+        let mut pen = self.core.io.pen();
+        call.save(&self.core, &mut pen);
+        if let Some(cdr) = call.take_finished() {
+            self.core.io.reuse(cdr);
+        }
+        let record = Record::of(pen);
+        #[cfg(debug_assertions)]
+        self.faithful.wrote(&self.core, call, &record);
+        Some(record)
     }
 
     fn fire_timers(&mut self) {
@@ -345,7 +368,7 @@ impl Engine {
                 TimerKey::Rewrite => self.rewrite(),
                 TimerKey::Rewritten => self.rewritten(),
                 TimerKey::Report => {
-                    if !(self.calls.is_empty() && self.lingering.is_empty()) {
+                    if !(self.calls.is_empty() && self.lingering == 0) {
                         self.journal_node();
                     }
                     let outbox: &mut VecDeque<Output> = &mut self.core.io.outbox;

@@ -11,7 +11,7 @@ use crate::journal::parts_of;
 
 /// What the journal knows of each call.
 #[derive(Default)]
-pub(crate) struct Faithful(BTreeMap<CallHandle, BTreeMap<u64, Box<[u8]>>>);
+pub(crate) struct Faithful(BTreeMap<CallHandle, BTreeMap<u64, Vec<u8>>>);
 
 impl Faithful {
     /// These parts of the call have been written.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cdr::Cdr;
 use crate::event::Event;
 use crate::id::CallId;
+use crate::journal::Record;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::route::Snapshot;
 use crate::sip::transport::{Question, ResolvedTarget};
@@ -139,8 +140,9 @@ pub enum OperatorCommand {
 #[derive(Debug)]
 pub enum Output {
     /// Keep these bytes in the journal. They stand before whatever they make true: when a
-    /// [`Output::Transmit`] after them is carried out, they must have been written.
-    Journal(Box<[u8]>),
+    /// [`Output::Transmit`] after them is carried out, they must have been written. Then they may
+    /// be given back with [`Engine::reuse`](crate::Engine::reuse).
+    Journal(Record),
     /// Everything that is needed after a restart has been written again since
     /// [`Input::Rewrite`]: records older than that are needed for their CDRs alone.
     Rewritten,

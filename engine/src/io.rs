@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::input::{Flow, Output};
-use crate::journal::Pen;
+use crate::journal::{Pen, Record};
 use crate::media::MediaCommand;
 use crate::rng::Rng;
 use crate::time::Now;
@@ -17,14 +17,17 @@ use crate::wheel::{TimerId, Wheel};
 /// Capacity of the buffer messages are built in: larger than any SIP datagram we send.
 const SCRATCH: usize = 4096;
 
+/// Pages of records that are kept for others: more than one batch of messages makes.
+const PAGES: usize = 256;
+
 /// The engine's connection to the outside, for the duration of one step.
 pub(crate) struct Io {
     pub(crate) now: Now,
     pub(crate) outbox: VecDeque<Output>,
     /// What must be in the journal before anything in the outbox is carried out.
-    pub(crate) journal: VecDeque<Box<[u8]>>,
-    /// What of the journal is no image of a call is written by it.
-    pub(crate) pen: Box<Pen>,
+    pub(crate) journal: VecDeque<Record>,
+    /// Pages of records that nobody needs any more.
+    pages: Vec<Box<Pen>>,
     pub(crate) wheel: Wheel<TimerKey>,
     pub(crate) counters: Counters,
     pub(crate) rng: Rng,
@@ -38,7 +41,7 @@ impl Io {
             now: Now::default(),
             outbox: VecDeque::new(),
             journal: VecDeque::new(),
-            pen: Pen::new(),
+            pages: Vec::new(),
             wheel: Wheel::new(),
             counters: Counters::default(),
             rng: Rng::new(seed),
@@ -58,9 +61,21 @@ impl Io {
         self.transmit(flow, bytes);
     }
 
+    /// A pen for the next record.
+    pub(crate) fn pen(&mut self) -> Box<Pen> {
+        self.pages.pop().unwrap_or_else(Pen::new)
+    }
+
     /// What the pen has written is a record.
-    pub(crate) fn keep(&mut self) {
-        self.journal.push_back(self.pen.take());
+    pub(crate) fn keep(&mut self, pen: Box<Pen>) {
+        self.journal.push_back(Record::of(pen));
+    }
+
+    /// A record is needed no more: its page is used for another one.
+    pub(crate) fn reuse(&mut self, record: Record) {
+        if self.pages.len() < PAGES {
+            self.pages.push(record.blank());
+        }
     }
 
     /// Builds a message in the scratch buffer and gives it out as one allocation.

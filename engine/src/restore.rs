@@ -15,7 +15,6 @@ use crate::register::Binding;
 use crate::route::Snapshot;
 use crate::sip::dialog::Dialog;
 use crate::sip::syntax::{HeaderId, Message, Method};
-use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::{H, I};
 use crate::time::Now;
 use crate::timer::TimerKey;
@@ -70,7 +69,9 @@ impl Engine {
         let (mut revived, mut over) = (Vec::new(), Vec::new());
         for (id, parts) in &ledger.calls {
             match Call::revive(&mut engine.core, *id, parts) {
-                Revived::Call(call, _) if call.is_over() => over.push((call.id, call.servers())),
+                Revived::Call(call, _) if call.is_over() => {
+                    over.push((call.id, call.servers().collect::<Vec<_>>()));
+                }
                 Revived::Call(call, lost) => {
                     revived.extend(engine.put_back(*call).map(|handle| (handle, lost)));
                 }
@@ -94,7 +95,8 @@ impl Engine {
         }
         // Only now: a transaction of a later call may have taken the place of one that had ended.
         for (call, servers) in over {
-            engine.linger(call, servers);
+            let left = engine.core.watch(call, servers);
+            engine.linger(call, left);
         }
         let first = engine.core.newest.saturating_add(1);
         engine.calls.relink(first);
@@ -181,10 +183,10 @@ impl Engine {
         let end = record.end.unwrap_or_else(|| record.end_at(alive, note));
         let cdr = Box::new(record.cdr(id, end));
         if self.core.config.journal {
-            let (now, pen) = (self.core.io.now, &mut self.core.io.pen);
-            let image = finished(&cdr, pen);
-            begin_call(pen, id, now, &image);
-            self.core.io.keep();
+            let image = finished(&cdr, self.core.io.pen());
+            let mut pen = self.core.io.pen();
+            begin_call(&mut pen, id, self.core.io.now, &image);
+            self.core.io.keep(pen);
         }
         self.core.io.outbox.push_back(Output::Cdr(cdr));
     }
@@ -207,17 +209,12 @@ impl Engine {
     }
 
     /// A call is over: its record goes when the last of the answers it has given does, so that
-    /// no INVITE that comes again is answered in another way.
-    pub(crate) fn linger(&mut self, call: CallId, servers: Vec<ServerHandle>) {
+    /// no INVITE that comes again is answered in another way. So many are `left`.
+    pub(crate) fn linger(&mut self, call: CallId, left: usize) {
         if !self.core.config.journal {
             return;
         }
-        let mut left = 0;
-        for server in servers {
-            if self.core.transactions.watch(server) {
-                left += u32::from(self.lingering.insert(server, call).is_none());
-            }
-        }
+        self.lingering += left;
         match left {
             0 => self.gone(call),
             1 => {}
@@ -229,8 +226,8 @@ impl Engine {
 
     /// Calls whose last transaction has ended after them.
     pub(crate) fn let_lingering_go(&mut self) {
-        for server in self.core.transactions.take_ended() {
-            let Some(call) = self.lingering.remove(&server) else { continue };
+        for call in self.core.transactions.take_ended() {
+            self.lingering -= 1;
             match self.lingering_more.get_mut(&call) {
                 None => self.gone(call),
                 Some(1) => {
@@ -243,8 +240,9 @@ impl Engine {
 
     fn gone(&mut self, call: CallId) {
         if self.core.config.journal {
-            let record = gone(call, &mut self.core.io.pen);
-            self.core.io.journal.push_back(record);
+            let mut pen = self.core.io.pen();
+            gone(call, &mut pen);
+            self.core.io.keep(pen);
         }
     }
 
@@ -253,11 +251,11 @@ impl Engine {
         if !self.core.config.journal {
             return;
         }
-        let (now, pen) = (self.core.io.now, &mut self.core.io.pen);
-        Kind::Node.begin(pen);
-        pen.put(&now, &Names::default());
+        let mut pen = self.core.io.pen();
+        Kind::Node.begin(&mut pen);
+        pen.put(&self.core.io.now, &Names::default());
         pen.put(&self.core.transactions.secret(), &Names::default());
-        self.core.io.keep();
+        self.core.io.keep(pen);
     }
 
     /// The phones of a user have changed.
@@ -265,8 +263,8 @@ impl Engine {
         if !self.core.config.journal {
             return;
         }
-        let pen = &mut self.core.io.pen;
-        Kind::Phones.begin(pen);
+        let mut pen = self.core.io.pen();
+        Kind::Phones.begin(&mut pen);
         pen.put(user, &Names::default());
         let bindings = self.core.registrar.contacts(user.as_str()).to_vec();
         pen.framed(|pen| {
@@ -274,7 +272,7 @@ impl Engine {
                 pen.put(&bindings, &Names::default());
             }
         });
-        self.core.io.keep();
+        self.core.io.keep(pen);
     }
 
     /// Begins to write everything again.

@@ -33,14 +33,12 @@ impl Routing {
 const OWN: u8 = 2;
 
 impl Image for Channel {
+    #[inline]
     fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         let trunk = names.core.map(|core| core.usage.trunk_of(self));
-        if trunk.is_some() && trunk == names.own {
-            return pen.byte(OWN);
-        }
-        pen.byte(u8::from(trunk.is_some()));
-        if let Some(trunk) = trunk {
-            pen.put(trunk, names);
+        match (trunk, names.own) {
+            (Some(trunk), Some(own)) if trunk.is(own) => pen.byte(OWN),
+            (trunk, _) => pen.put_some(trunk, names),
         }
     }
 

@@ -385,7 +385,10 @@ impl Looper {
                 }
             }
             Output::Event(event) => self.events.push(event),
-            Output::Journal(record) => self.journal.push(&record),
+            Output::Journal(record) => {
+                self.journal.push(&record);
+                self.engine.reuse(record);
+            }
             Output::Rewritten => self.journal.rewritten(),
         }
     }

@@ -151,7 +151,10 @@ impl Line {
                 }
                 Output::Cdr(_) => self.records += 1,
                 Output::Media(_) | Output::Event(_) | Output::Resolve { .. } => {}
-                Output::Journal(record) => self.journalled += record.len(),
+                Output::Journal(record) => {
+                    self.journalled += record.len();
+                    self.engine.reuse(record);
+                }
                 Output::Rewritten | Output::Expect { .. } => {}
             }
         }

@@ -10,13 +10,11 @@ mod former;
 mod leg;
 mod values;
 
-use crate::cdr::{Caller, Direction};
 use crate::core::Core;
-use crate::id::{CallId, Key};
+use crate::id::CallId;
+use crate::journal;
 use crate::journal::{Marked, Names, Parts, Pen, Reader, begin_call, image, sparse};
-use crate::plan::E164;
 use crate::sip::transaction::ServerHandle;
-use crate::time::WallTime;
 use crate::usage::DidCall;
 
 use super::leg::Invite;
@@ -64,7 +62,7 @@ enum Part {
 impl Part {
     /// Its number among the parts of a call.
     fn of(self, leg: usize) -> u64 {
-        8 * (1 + leg as u64) + self as u64
+        ((leg as u64).wrapping_add(1) << 3) | self as u64
     }
 }
 
@@ -108,16 +106,6 @@ impl Unsaved {
     }
 }
 
-/// What of a call's record stands from its beginning.
-struct Facts {
-    direction: Direction,
-    did: Option<E164>,
-    customer: Option<Key>,
-    caller: Caller,
-    trunk_in: Option<Key>,
-    started_at: WallTime,
-}
-
 /// Which call it is, and whose. It stands behind the facts, which can be had without it.
 struct Named {
     handle: CallHandle,
@@ -125,38 +113,22 @@ struct Named {
 }
 
 image!(struct Named { handle, source });
-image!(struct Facts { direction, did, customer, caller, trunk_in, started_at });
+// What of a call's record stands from its beginning.
+image!(struct Record as put_begun, get_begun {
+    direction, did, customer, caller, trunk_in, started_at,
+} not {
+    ringing_at = None, answered = None, end = None, media = None, written = false, unheard = None,
+});
 sparse!(Record as put_progress, get_progress {
     0 = ringing_at, 1 = answered, 2 = end, 3 = media, 4 = written,
 } not { direction, did, customer, caller, trunk_in, started_at, unheard });
 
-impl Facts {
-    fn of(record: &Record) -> Facts {
-        Facts {
-            direction: record.direction,
-            did: record.did,
-            customer: record.customer.clone(),
-            caller: record.caller,
-            trunk_in: record.trunk_in.clone(),
-            started_at: record.started_at,
-        }
-    }
-
-    fn record(self) -> Record {
-        let Facts { direction, did, customer, trunk_in, .. } = self;
-        Record { direction, did, customer, trunk_in, ..Record::begin(self.started_at, self.caller) }
-    }
-}
-
 impl Call {
-    /// The record for the journal, if something has changed since the last one.
-    pub(crate) fn save(&mut self, core: &Core, pen: &mut Pen) -> Option<Box<[u8]>> {
-        if !std::mem::replace(&mut self.unsaved.any, false) {
-            return None;
-        }
-        let cdr = self.finished.take();
+    /// Writes the record for the journal: what has changed since the last one.
+    pub(crate) fn save(&mut self, core: &Core, pen: &mut Pen) {
+        self.unsaved.any = false;
         let names = &Names::of(core, &self.routing.snapshot);
-        begin_call(pen, self.id, core.io.now, cdr.as_deref().unwrap_or_default());
+        begin_call(pen, self.id, core.io.now, self.finished.as_deref().unwrap_or_default());
         let new = self.unsaved.legs.is_empty();
         if new {
             pen.part(FACTS, |pen| self.put_facts(pen, names));
@@ -182,25 +154,38 @@ impl Call {
             Phase::Talking(_) | Phase::Ended => None,
         };
         self.unsaved.legs.resize_with(self.legs.len(), Saved::default);
-        for (at, (leg, saved)) in self.legs.iter().zip(&mut self.unsaved.legs).enumerate() {
-            leg::save(leg, at, saved, offer, pen, names);
+        for at in 0..self.legs.len() {
+            if let (Some(leg), Some(saved)) = (self.legs.get(at), self.unsaved.legs.get_mut(at))
+                && !saved.is(leg)
+            {
+                leg::save(leg, at, saved, offer, pen, names);
+            }
         }
         Marked::saved(&mut self.record);
         Marked::saved(&mut self.phase);
         Marked::saved(&mut self.media);
         Marked::saved(&mut self.did_call);
         Marked::saved(&mut self.exchanges);
-        Some(pen.take())
+    }
+
+    /// Whether something has changed since the last record.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.unsaved.any
+    }
+
+    /// Its CDR, once a record has it.
+    pub(crate) fn take_finished(&mut self) -> Option<journal::Record> {
+        self.finished.take()
     }
 
     /// The transactions of the INVITEs that it was given, and of other requests whose answers
     /// must not change.
-    pub(crate) fn servers(&self) -> Vec<ServerHandle> {
+    pub(crate) fn servers(&self) -> impl Iterator<Item = ServerHandle> {
         let invites = self.legs.iter().filter_map(|leg| match leg.invite {
             Invite::Received(server) => Some(server),
             Invite::Sent(_) => None,
         });
-        invites.chain(self.legs.iter().flat_map(|leg| leg.served.iter().copied())).collect()
+        invites.chain(self.legs.iter().flat_map(|leg| leg.served.iter().copied()))
     }
 
     /// Has the whole call written again, not only what changes.
@@ -209,7 +194,7 @@ impl Call {
     }
 
     fn put_facts(&self, pen: &mut Pen, names: &Names<'_>) {
-        pen.put(&Facts::of(&self.record), names);
+        self.record.put_begun(pen, names);
         pen.put(&Named { handle: self.handle, source: self.source }, names);
     }
 
@@ -247,7 +232,7 @@ impl Call {
         }
         let routing = core.routing.clone();
         let mut facts = Reader::of(part(FACTS), Some(core));
-        let Some(mut record) = facts.get().map(|facts: Facts| Box::new(facts.record())) else {
+        let Some(mut record) = Record::get_begun(&mut facts).map(Box::new) else {
             return Revived::Unreadable;
         };
         let Some(()) = record.get_progress(&mut Reader::of(part(PROGRESS), None)) else {

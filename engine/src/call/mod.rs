@@ -70,7 +70,7 @@ pub(crate) struct Call {
     record: Marked<Box<Record>>,
     unsaved: image::Unsaved,
     /// Its CDR, until the journal has it.
-    finished: Option<Box<[u8]>>,
+    finished: Option<crate::journal::Record>,
 }
 
 /// What a call is doing.

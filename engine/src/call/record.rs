@@ -115,7 +115,7 @@ impl Call {
         }
         let cdr = Cdr { answered_by, legs, ..self.record.cdr(self.id, end) };
         if core.config.journal {
-            self.finished = Some(finished(&cdr, &mut core.io.pen));
+            self.finished = Some(finished(&cdr, core.io.pen()));
         }
         core.figures.note(core.io.now.mono, &cdr);
         core.io.outbox.push_back(Output::Cdr(Box::new(cdr)));

@@ -12,9 +12,9 @@ pub(crate) fn keep_acknowledged(core: &mut Core, refusal: ServerHandle) {
     if !core.config.journal {
         return;
     }
-    let (now, pen) = (core.io.now.mono, &mut core.io.pen);
-    Kind::Acknowledged.begin(pen);
-    pen.put(&now, &Names::default());
+    let mut pen = core.io.pen();
+    Kind::Acknowledged.begin(&mut pen);
+    pen.put(&core.io.now.mono, &Names::default());
     pen.put(&refusal, &Names::default());
-    core.io.keep();
+    core.io.keep(pen);
 }

@@ -6,21 +6,20 @@ use crate::sip::transaction::timers::F;
 use crate::sip::transaction::{ClientHandle, get_client, put_client};
 
 use super::ledger::Kept;
-use super::{Kind, Names, Pen};
+use super::{Kind, Names};
 
 /// Has this BYE go on after a restart, until it is given up.
 pub(crate) fn keep_farewell(core: &mut Core, bye: ClientHandle) {
     if !core.config.journal {
         return;
     }
+    let mut pen = core.io.pen();
     let names = &Names { core: Some(core), ..Names::default() };
-    let record = Pen::writes(|pen| {
-        Kind::Farewell.begin(pen);
-        pen.put(&core.io.now, names);
-        pen.put(&(core.io.now.mono + F), names);
-        pen.framed(|pen| put_client(bye, pen, names));
-    });
-    core.io.journal.push_back(record);
+    Kind::Farewell.begin(&mut pen);
+    pen.put(&core.io.now, names);
+    pen.put(&(core.io.now.mono + F), names);
+    pen.framed(|pen| put_client(bye, pen, names));
+    core.io.keep(pen);
 }
 
 /// Takes up what [`keep_farewell`] has written; false when it cannot be read.

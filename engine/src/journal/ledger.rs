@@ -10,7 +10,7 @@ use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::H;
 use crate::time::{Now, Timestamp};
 
-use super::{Names, Pen, Reader};
+use super::{Names, Pen, Reader, Record};
 
 /// What a record is, in its first byte. A number is never given to another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,9 +239,9 @@ impl<'a> CallHead<'a> {
 }
 
 /// A CDR as a call's record has it.
-pub(crate) fn finished(cdr: &Cdr, pen: &mut Pen) -> Box<[u8]> {
+pub(crate) fn finished(cdr: &Cdr, mut pen: Box<Pen>) -> Record {
     pen.put(cdr, &Names::default());
-    pen.take()
+    Record::of(pen)
 }
 
 /// Begins the record of a call, with its CDR or nothing; its parts follow, each with its number
@@ -254,12 +254,11 @@ pub(crate) fn begin_call(pen: &mut Pen, call: CallId, at: Now, cdr: &[u8]) {
 }
 
 /// Two records of calls as one: whoever reads it has both or neither.
-pub(crate) fn join(one: &[u8], other: &[u8]) -> Box<[u8]> {
-    Pen::writes(|pen| {
-        Kind::Both.begin(pen);
-        pen.bytes(one);
-        pen.bytes(other);
-    })
+pub(crate) fn join(one: &[u8], other: &[u8], mut pen: Box<Pen>) -> Record {
+    Kind::Both.begin(&mut pen);
+    pen.bytes(one);
+    pen.bytes(other);
+    Record::of(pen)
 }
 
 /// Reads what [`join`] has written after the kind.
@@ -269,18 +268,16 @@ fn both<'a>(from: &mut Reader<'a>) -> Option<[&'a [u8]; 2]> {
 
 /// The records of a call of which nothing but its CDR is kept, and that it is over: for a shell
 /// whose engine does not journal its calls.
-pub fn alone(cdr: &Cdr, at: Now) -> [Box<[u8]>; 2] {
-    let mut pen = Pen::new();
-    let cdr_image = finished(cdr, &mut pen);
-    begin_call(&mut pen, cdr.id, at, &cdr_image);
-    [pen.take(), gone(cdr.id, &mut pen)]
+pub fn alone(cdr: &Cdr, at: Now) -> [Vec<u8>; 2] {
+    let image = finished(cdr, Pen::new());
+    let call = Pen::writes(|pen| begin_call(pen, cdr.id, at, &image));
+    [call, Pen::writes(|pen| gone(cdr.id, pen))]
 }
 
 /// The record that nothing of a call is left.
-pub(crate) fn gone(call: CallId, pen: &mut Pen) -> Box<[u8]> {
+pub(crate) fn gone(call: CallId, pen: &mut Pen) {
     Kind::Gone.begin(pen);
     pen.put(&call, &Names::default());
-    pen.take()
 }
 
 /// The numbers of the parts in a call's record.

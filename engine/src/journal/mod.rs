@@ -20,6 +20,7 @@ mod ledger;
 mod marked;
 mod pen;
 mod primitive;
+mod record;
 mod sparse;
 
 pub(crate) use acknowledged::keep_acknowledged;
@@ -30,6 +31,7 @@ pub(crate) use ledger::{FORMER, Kind, Parts, begin_call, finished, gone, join};
 pub use ledger::{Ledger, Unreadable, alone, cdrs_of};
 pub(crate) use marked::Marked;
 pub(crate) use pen::{Names, Pen};
+pub use record::Record;
 pub(crate) use sparse::{Usual, sparse};
 
 use crate::core::Core;
@@ -271,7 +273,7 @@ mod tests {
     }
     image!(enum Shape { 0 = Dot, 1 = Line(long, bold), 2 = Box { side } });
 
-    fn bytes(value: &impl Image) -> Box<[u8]> {
+    fn bytes(value: &impl Image) -> Vec<u8> {
         Pen::writes(|pen| pen.put(value, &Names::default()))
     }
 

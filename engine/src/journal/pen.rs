@@ -14,7 +14,7 @@ const PAGE: usize = 8192;
 /// texts, for lists and parts of calls begin with one.
 const UNSEEN: usize = PAGE / 2;
 /// No field is larger that is written without a look.
-const SHORT: usize = 32;
+const SHORT: usize = 64;
 
 /// What handles, timers, channels and positions stand for; values that hold none do without.
 #[derive(Clone, Copy, Default)]
@@ -40,7 +40,7 @@ impl<'a> Names<'a> {
 
 /// Where images are written.
 pub(crate) struct Pen {
-    page: [u8; PAGE + 2 * SHORT],
+    page: [u8; PAGE + SHORT + 1],
     at: usize,
     /// What was put away.
     full: Vec<u8>,
@@ -56,24 +56,38 @@ pub(crate) struct Gap {
 impl Pen {
     /// With an empty page.
     pub(crate) fn new() -> Box<Pen> {
-        Box::new(Pen { page: [0; PAGE + 2 * SHORT], at: 0, full: Vec::new() })
+        Box::new(Pen { page: [0; PAGE + SHORT + 1], at: 0, full: Vec::new() })
     }
 
     /// What one image says.
-    pub(crate) fn writes(write: impl FnOnce(&mut Pen)) -> Box<[u8]> {
+    pub(crate) fn writes(write: impl FnOnce(&mut Pen)) -> Vec<u8> {
         let mut pen = Pen::new();
         write(&mut pen);
-        pen.take()
+        pen.finish();
+        pen.written().to_vec()
     }
 
-    /// All that was written; the page is empty again.
-    pub(crate) fn take(&mut self) -> Box<[u8]> {
+    /// Nothing more is written.
+    #[inline]
+    pub(crate) fn finish(&mut self) {
         if !self.full.is_empty() {
             self.put_away();
-            return std::mem::take(&mut self.full).into();
         }
-        let written = self.page.get(..std::mem::take(&mut self.at));
-        written.unwrap_or_default().into()
+    }
+
+    /// All that was written until it was finished.
+    pub(crate) fn written(&self) -> &[u8] {
+        match self.full.is_empty() {
+            true => self.page.get(..self.at).unwrap_or_default(),
+            false => &self.full,
+        }
+    }
+
+    /// The page is empty again.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.at = 0;
+        self.full.clear();
     }
 
     /// Looks at the end of the page.
@@ -138,6 +152,7 @@ impl Pen {
     }
 
     /// The count of values in a list.
+    #[inline(always)]
     pub(crate) fn count(&mut self, values: usize) {
         self.look();
         self.number(values as u64);
@@ -159,6 +174,9 @@ impl Pen {
         let at = at + 1;
         // Twice in part, for there is no shorter way to write some bytes of so many.
         if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            self.write::<32>(at, *head);
+            self.write::<32>(at + length - 32, *tail);
+        } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
             self.write::<16>(at, *head);
             self.write::<16>(at + length - 16, *tail);
         } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -175,6 +193,7 @@ impl Pen {
         self.at = at + length;
     }
 
+    #[inline(never)]
     fn long(&mut self, bytes: &[u8]) {
         self.look();
         self.number(bytes.len() as u64);
@@ -219,9 +238,19 @@ impl Pen {
         self.look();
         let gap = self.gap();
         write(self);
-        let length = self.since(gap);
+        let Gap { full, at } = gap;
+        let length = match full == self.full.len() {
+            true => self.at.wrapping_sub(at + 4),
+            false => self.length_of_full(gap),
+        };
         debug_assert!(length < 1 << 24, "no part of an image is as large");
         self.fill(gap, ((length as u32) << 8) | (u32::from(SMALL) + 3));
+    }
+
+    /// How many bytes were written behind a gap.
+    #[cold]
+    fn length_of_full(&self, Gap { full, at }: Gap) -> usize {
+        self.full.len() + self.at - full - at - 4
     }
 
     /// Leaves four bytes free.
@@ -230,12 +259,6 @@ impl Pen {
         let at = self.place();
         self.at = at + 4;
         Gap { full: self.full.len(), at }
-    }
-
-    /// How many bytes were written behind them.
-    #[inline(always)]
-    fn since(&self, Gap { full, at }: Gap) -> usize {
-        (self.full.len() + self.at).wrapping_sub(full + at + 4)
     }
 
     /// Writes them.

@@ -93,13 +93,13 @@ mod tests {
     }
     sparse!(Line as put, take { 0 = name, 1 = calls, 2 = limit, 9 = busy } not { kept });
 
-    fn written(line: &Line) -> Box<[u8]> {
+    fn written(line: &Line) -> Vec<u8> {
         Pen::writes(|pen| line.put(pen, &Names::default()))
     }
 
     #[test]
     fn what_is_as_usual_takes_no_place_and_comes_back() {
-        assert_eq!(*written(&Line::default()), [0; 4]);
+        assert_eq!(written(&Line::default()), [0; 4]);
         let line = Line { limit: Some(7), busy: true, kept: 3, ..Line::default() };
         // What was there before is replaced, but for what stands elsewhere.
         let before = Line { name: "old".into(), calls: vec![1], kept: 3, ..Line::default() };

@@ -379,7 +379,10 @@ impl World {
                 let cdr = self.undelivered.remove(at.expect("it is in the journal"));
                 self.deliver(cdr);
             }
-            Output::Journal(record) => self.journals(&record),
+            Output::Journal(record) => {
+                self.journals(&record);
+                self.engine.reuse(record);
+            }
             Output::Rewritten | Output::Expect { .. } => {}
             Output::Media(command) => {
                 for check in &mut self.checks {

@@ -13,7 +13,7 @@ pub(crate) const RECORD: u64 = 1 << 32;
 impl Call {
     /// Every part of its image, but for how far transactions are beyond what their answers are:
     /// a restart begins with them anew (see [`Names::essence`]).
-    pub(crate) fn essence(&mut self, core: &Core) -> BTreeMap<u64, Box<[u8]>> {
+    pub(crate) fn essence(&mut self, core: &Core) -> BTreeMap<u64, Vec<u8>> {
         let routing = self.routing.clone();
         let names = &Names { essence: true, ..Names::of(core, &routing.snapshot) };
         let part = |write: &dyn Fn(&mut Pen)| Pen::writes(write);

@@ -7,14 +7,11 @@ use crate::call::session::Ask;
 use crate::call::{Leg, LegState};
 use crate::cdr::CdrLeg;
 use crate::core::Core;
-use crate::id::Key;
 use crate::journal::{Names, Parts, Pen, Reader, Usual, image, sparse};
-use crate::media::Side;
-use crate::route::{DialogPolicy, TrunkIx};
+use crate::route::DialogPolicy;
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::{
-    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
-    put_server, stage_of_client, stage_of_server,
+    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server, put_server,
 };
 
 use super::values::offer_of;
@@ -37,23 +34,23 @@ pub(super) struct Saved {
     pub(super) told: bool,
 }
 
-/// What never changes of a leg, as long as its INVITE is the same.
-struct Nature {
-    invite: Invite,
-    trunk: Option<TrunkIx>,
-    phone: Option<Key>,
-    origin_id: u64,
-    nat: bool,
-    place: Place,
-    side: Side,
-    policy: DialogPolicy,
-    invite_seq: u32,
-    wish: Ask,
+impl Saved {
+    /// Whether the journal has the leg as it is.
+    pub(super) fn is(&self, leg: &Leg) -> bool {
+        let Saved { state, invite, dialog, stage: _, described, told } = *self;
+        state && invite && described && told && dialog == Some(leg.dialog.edition)
+    }
 }
 
-sparse!(Nature as put_terms, get_terms {
+// What never changes of a leg, as long as its INVITE is the same.
+sparse!(Leg as put_terms, get_terms {
     0 = trunk, 1 = phone, 2 = nat, 3 = place, 4 = policy, 5 = wish,
-} not { invite, origin_id, side, invite_seq });
+} not {
+    invite, origin_id, side, invite_seq, dialog, state, channel, pending_ok, owed_ack, last_ack,
+    origin_version, sends, timer, bye_owed, sent_by, hop, ringing, record, strays, served, asked,
+    probe, can, invite_sent, described, told, session, early, heard, reliable, prack_due, bye,
+    bye_until, left_at, replaces,
+});
 // What of its part of the record is known when it is dialled.
 image!(struct CdrLeg as put_attempt, get_attempt {
     destination, trunk_out, dialled, presented, started_at,
@@ -118,13 +115,13 @@ pub(super) fn save(
         pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen, names));
     }
     if !std::mem::replace(&mut saved.state, true) {
-        let stage = names.core.and_then(|core| match leg.invite {
-            Invite::Received(server) => stage_of_server(server, &core.transactions),
-            Invite::Sent(client) => stage_of_client(client, &core.transactions),
-        });
-        if leg.keeps_transaction() && (renewed || stage != saved.stage) {
+        let moved_on = leg.keeps_transaction()
+            && names.core.is_some_and(|core| match leg.invite {
+                Invite::Received(at) => Stage::of_server(&mut saved.stage, at, &core.transactions),
+                Invite::Sent(at) => Stage::of_client(&mut saved.stage, at, &core.transactions),
+            });
+        if moved_on || (renewed && leg.keeps_transaction()) {
             pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen, names));
-            saved.stage = stage;
         }
         pen.part(Part::State.of(at), |pen| put_state(leg, pen, names));
     }
@@ -141,56 +138,28 @@ pub(super) fn save(
 }
 
 pub(super) fn put_nature(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
-    Nature {
-        invite: leg.invite,
-        trunk: leg.trunk,
-        phone: leg.phone.clone(),
-        origin_id: leg.origin_id,
-        nat: leg.nat,
-        place: leg.place,
-        side: leg.side,
-        policy: leg.policy,
-        invite_seq: leg.invite_seq,
-        wish: leg.wish,
-    }
-    .put(pen, names);
+    pen.put(&leg.invite, names);
+    pen.put(&leg.origin_id, names);
+    pen.put(&leg.side, names);
+    pen.put(&leg.invite_seq, names);
+    leg.put_terms(pen, names);
     pen.byte(u8::from(leg.record.is_some()));
     if let Some(record) = &leg.record {
         record.put_attempt(pen, names);
     }
 }
 
-impl Nature {
-    fn put(&self, pen: &mut Pen, names: &Names<'_>) {
-        pen.put(&self.invite, names);
-        pen.put(&self.origin_id, names);
-        pen.put(&self.side, names);
-        pen.put(&self.invite_seq, names);
-        self.put_terms(pen, names);
+/// A leg with what [`put_nature`] has written.
+fn get_nature(dialog: Dialog, from: &mut Reader<'_>) -> Option<Leg> {
+    let (invite, origin_id) = (from.get()?, from.get()?);
+    let mut leg = Leg::new(dialog, invite, origin_id, false, DialogPolicy::default());
+    leg.side = from.get()?;
+    leg.invite_seq = from.get()?;
+    leg.get_terms(from)?;
+    if from.get()? {
+        leg.record = Some(Box::new(CdrLeg::get_attempt(from)?));
     }
-
-    fn get(from: &mut Reader<'_>) -> Option<Nature> {
-        let mut nature = Nature {
-            invite: from.get()?,
-            origin_id: from.get()?,
-            side: from.get()?,
-            invite_seq: from.get()?,
-            trunk: None,
-            phone: None,
-            nat: false,
-            place: Place::default(),
-            policy: DialogPolicy::default(),
-            wish: Ask::default(),
-        };
-        nature.get_terms(from)?;
-        Some(nature)
-    }
-
-    fn leg(self, dialog: Dialog, record: Option<Box<CdrLeg>>) -> Leg {
-        let Nature { trunk, phone, place, side, invite_seq, wish, .. } = self;
-        let leg = Leg::new(dialog, self.invite, self.origin_id, self.nat, self.policy);
-        Leg { trunk, phone, place, side, invite_seq, wish, record, ..leg }
-    }
+    Some(leg)
 }
 
 pub(super) fn put_state(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
@@ -232,13 +201,7 @@ pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     let part = |part: Part| parts.of(part.of(at));
     let mut dialog = Dialog::get_ours(&mut Reader::of(part(Part::Dialog), Some(core)))?;
     dialog.get_peer(&mut Reader::of(part(Part::Peer), None))?;
-    let mut from = Reader::of(part(Part::Nature), Some(core));
-    let nature = Nature::get(&mut from)?;
-    let record = match from.get()? {
-        true => Some(Box::new(CdrLeg::get_attempt(&mut from)?)),
-        false => None,
-    };
-    let mut leg = nature.leg(dialog, record);
+    let mut leg = get_nature(dialog, &mut Reader::of(part(Part::Nature), Some(core)))?;
     let own = leg.trunk.map(|at| core.routing.snapshot.trunk(at).key.clone());
     let mut from = Reader::of(part(Part::State), Some(core));
     (from.dialog, from.own) = (part(Part::Dialog), own);

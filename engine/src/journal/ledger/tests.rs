@@ -7,14 +7,14 @@ fn at(micros: u64) -> Now {
 }
 
 /// A record of [`CALL`] with parts.
-fn record(at: Now, parts: &[(u64, &[u8])]) -> Box<[u8]> {
-    let mut pen = Pen::new();
-    begin_call(&mut pen, CALL, at, &[]);
-    for (number, bytes) in parts {
-        pen.number(*number);
-        pen.bytes(bytes);
-    }
-    pen.take()
+fn record(at: Now, parts: &[(u64, &[u8])]) -> Vec<u8> {
+    Pen::writes(|pen| {
+        begin_call(pen, CALL, at, &[]);
+        for (number, bytes) in parts {
+            pen.number(*number);
+            pen.bytes(bytes);
+        }
+    })
 }
 
 fn part(ledger: &Ledger, number: u64) -> Option<&[u8]> {
@@ -34,7 +34,7 @@ fn the_latest_of_each_part_counts() {
 fn a_call_that_is_gone_leaves_nothing() {
     let mut ledger = Ledger::default();
     ledger.take(&record(at(1), &[(0, b"x")])).unwrap();
-    ledger.take(&gone(CALL, &mut Pen::new())).unwrap();
+    ledger.take(&Pen::writes(|pen| gone(CALL, pen))).unwrap();
     assert_eq!(ledger.calls(), 0);
 }
 
@@ -42,7 +42,7 @@ fn a_call_that_is_gone_leaves_nothing() {
 fn of_two_calls_in_one_record_both_are_taken_or_neither() {
     let (one, other) = (record(at(1), &[(0, b"a")]), record(at(1), &[(1, b"b")]));
     let mut ledger = Ledger::default();
-    let whole = join(&one, &other);
+    let whole = join(&one, &other, Pen::new());
     for cut in 0..whole.len() {
         assert_eq!(ledger.take(&whole[..cut]), Err(Unreadable { length: cut }));
     }

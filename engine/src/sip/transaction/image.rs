@@ -137,7 +137,7 @@ impl Image for Server {
             last,
             timers,
             owner,
-            watched: false,
+            watched: None,
         })
     }
 }
@@ -200,22 +200,61 @@ impl Client {
 }
 
 /// What of a transaction can differ from what was written of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     Client(ClientMachine, Flow, Timers, Cancel),
     Server(ServerMachine, Flow, Timers, bool),
 }
 
-/// How far the transaction of a leg's INVITE is, if it still exists.
-pub(crate) fn stage_of_client(at: ClientHandle, all: &Transactions) -> Option<Stage> {
-    let client = all.clients.get(at)?;
-    Some(Stage::Client(client.machine, client.flow, client.timers, client.cancel))
-}
+impl Stage {
+    /// Whether the transaction of a leg's INVITE is no longer as `stage` says; from now on it says
+    /// how that is, none when it has ended.
+    pub(crate) fn of_client(
+        stage: &mut Option<Stage>,
+        at: ClientHandle,
+        all: &Transactions,
+    ) -> bool {
+        let client = all.clients.get(at);
+        let same = match (&*stage, client) {
+            (Some(Stage::Client(machine, flow, timers, cancel)), Some(client)) => {
+                *machine == client.machine
+                    && *timers == client.timers
+                    && *cancel == client.cancel
+                    && *flow == client.flow
+            }
+            (stage, client) => stage.is_none() && client.is_none(),
+        };
+        if !same {
+            *stage = client.map(|client| {
+                Stage::Client(client.machine, client.flow, client.timers, client.cancel)
+            });
+        }
+        !same
+    }
 
-/// [`stage_of_client`] of a server transaction.
-pub(crate) fn stage_of_server(at: ServerHandle, all: &Transactions) -> Option<Stage> {
-    let server = all.servers.get(at)?;
-    Some(Stage::Server(server.machine, server.flow, server.timers, server.head.is_some()))
+    /// [`Stage::of_client`] of a server transaction.
+    pub(crate) fn of_server(
+        stage: &mut Option<Stage>,
+        at: ServerHandle,
+        all: &Transactions,
+    ) -> bool {
+        let server = all.servers.get(at);
+        let same = match (&*stage, server) {
+            (Some(Stage::Server(machine, flow, timers, open)), Some(server)) => {
+                *machine == server.machine
+                    && *timers == server.timers
+                    && *open == server.head.is_some()
+                    && *flow == server.flow
+            }
+            (stage, server) => stage.is_none() && server.is_none(),
+        };
+        if !same {
+            *stage = server.map(|server| {
+                Stage::Server(server.machine, server.flow, server.timers, server.head.is_some())
+            });
+        }
+        !same
+    }
 }
 
 /// Writes a client transaction with its name, if it still exists.

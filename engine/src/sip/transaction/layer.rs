@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::arena::{Arena, Handle};
+use crate::id::CallId;
 use crate::input::Flow;
 use crate::sip::syntax::{Message, Method, ParseError};
 use crate::sip::token::COOKIE;
@@ -107,8 +108,8 @@ pub(crate) struct Server {
     pub(super) sent_by_port: u16,
     /// The call it belongs to, for CANCEL.
     pub(super) owner: Option<Owner>,
-    /// Its call is over, and somebody wants to know when it is over too.
-    pub(super) watched: bool,
+    /// The call that is over but for this: who wants to know when it is over too.
+    pub(super) watched: Option<CallId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,8 +160,8 @@ pub(crate) struct Transactions {
     pub(super) by_key: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
     /// INVITEs outside dialogs by what their copies have in common.
     pub(super) by_origin: HashMap<u128, ServerHandle, BuildHasherDefault<KeyHasher>>,
-    /// Watched server transactions that have ended.
-    pub(super) ended: Vec<ServerHandle>,
+    /// The calls of watched server transactions that have ended.
+    pub(super) ended: Vec<CallId>,
     /// The request that the answer just handled challenges.
     pub(super) challenged: Option<Challenged>,
     /// Read from the journal, and not to be sent again.
@@ -212,14 +213,14 @@ impl Transactions {
         self.secret = secret;
     }
 
-    /// Whether a server transaction exists; if so, [`Transactions::take_ended`] will tell its
-    /// end.
-    pub(crate) fn watch(&mut self, at: ServerHandle) -> bool {
-        self.servers.get_mut(at).map(|server| server.watched = true).is_some()
+    /// Whether a server transaction exists that was not watched yet; if so,
+    /// [`Transactions::take_ended`] will tell its end.
+    pub(crate) fn watch(&mut self, at: ServerHandle, call: CallId) -> bool {
+        self.servers.get_mut(at).is_some_and(|server| server.watched.replace(call).is_none())
     }
 
-    /// The watched server transactions that have ended since it was last asked.
-    pub(crate) fn take_ended(&mut self) -> Vec<ServerHandle> {
+    /// The calls of the watched server transactions that have ended since it was last asked.
+    pub(crate) fn take_ended(&mut self) -> Vec<CallId> {
         std::mem::take(&mut self.ended)
     }
 

@@ -28,8 +28,7 @@ use std::time::Duration;
 pub(crate) use challenged::Challenged;
 pub(crate) use head::{ResponseHead, status_line};
 pub(crate) use image::{
-    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server,
-    put_server, stage_of_client, stage_of_server,
+    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server, put_server,
 };
 pub(crate) use layer::{CancelReason, ClientHandle, Incoming, Owner, ServerHandle, Transactions};
 pub(crate) use timers::Timer;

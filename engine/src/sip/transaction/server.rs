@@ -79,7 +79,7 @@ impl Transactions {
             last: None,
             timers: Timers::default(),
             owner,
-            watched: false,
+            watched: None,
         });
         self.by_key.insert(key, handle);
         if let Some(origin) = origin {
@@ -269,9 +269,7 @@ impl Transactions {
                     for (_, id) in server.timers.0.iter_mut().filter_map(Option::take) {
                         io.disarm(Some(id));
                     }
-                    if server.watched {
-                        self.ended.push(at);
-                    }
+                    self.ended.extend(server.watched);
                     self.by_key.remove(&server.key);
                     // A later copy has taken the place when the first was refused.
                     if let Some(origin) = server.origin
