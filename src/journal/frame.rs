@@ -12,11 +12,17 @@ const FRAME: usize = 8;
 /// No record of the engine comes near: a length beyond is damage.
 const LONGEST: usize = 1 << 24;
 
+/// What stands before a record.
+pub(super) fn head(record: &[u8]) -> [u8; FRAME] {
+    let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
+    let [a, b, c, d] = length.to_le_bytes();
+    let [e, f, g, h] = checksum(length, record).to_le_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
 /// Appends a record.
 pub(super) fn append(record: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&checksum(length, record).to_le_bytes());
+    out.extend_from_slice(&head(record));
     out.extend_from_slice(record);
 }
 

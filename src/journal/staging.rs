@@ -51,6 +51,8 @@ pub(super) struct Staging {
     base: Position,
     /// Bytes of the lap.
     count: usize,
+    /// Bytes behind them that do not count yet.
+    ahead: usize,
     condition: Condition,
     /// Whoever pours.
     keeper: Option<Thread>,
@@ -80,7 +82,7 @@ impl Staging {
         pages.publish(COUNT, 0);
         pages.put(0, MAGIC);
         pages.put(MAGIC.len(), &boot);
-        let mut staging = Staging { pages, base: at, count: 0, condition, keeper: None };
+        let mut staging = Staging { pages, base: at, count: 0, condition, keeper: None, ahead: 0 };
         staging.begin_lap(at);
         Ok(Some(staging))
     }
@@ -110,19 +112,42 @@ impl Staging {
         shared.staged.store(at.pack(), Ordering::Release);
     }
 
-    /// Takes as many of `bytes` as find room, and says how many.
-    pub(super) fn put(&mut self, bytes: &[u8]) -> usize {
-        if self.count > 0 && self.is_poured() {
+    /// Puts these behind what is staged, where they do not count before they are
+    /// [published](Staging::publish). False, and nothing is done, where they find no room.
+    pub(super) fn put(&mut self, parts: &[&[u8]]) -> bool {
+        if self.count > 0 && self.ahead == 0 && self.is_poured() {
             self.begin_lap(self.end());
         }
-        let bytes = &bytes[..bytes.len().min(ROOM - self.count)];
-        if !self.pages.put(HEAD + self.count, bytes) {
-            return 0;
+        let mut at = self.count + self.ahead;
+        if parts.iter().map(|part| part.len()).sum::<usize>() > ROOM - at {
+            return false;
         }
-        self.count += bytes.len();
-        self.pages.publish(COUNT, self.count as u64);
-        self.condition.0.staged.store(self.end().pack(), Ordering::Release);
-        bytes.len()
+        for part in parts {
+            if !self.pages.put(HEAD + at, part) {
+                return false;
+            }
+            at += part.len();
+        }
+        self.ahead = at - self.count;
+        true
+    }
+
+    /// From here on what was put outlives the process.
+    pub(super) fn publish(&mut self) {
+        if self.ahead > 0 {
+            self.count += std::mem::take(&mut self.ahead);
+            self.pages.publish(COUNT, self.count as u64);
+            self.condition.0.staged.store(self.end().pack(), Ordering::Release);
+        }
+    }
+
+    /// Takes as many of `bytes` as find room, and says how many.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+        let room = ROOM - self.count - self.ahead;
+        let part = &bytes[..bytes.len().min(room)];
+        let taken = if self.put(&[part]) { part.len() } else { 0 };
+        self.publish();
+        taken
     }
 
     fn is_poured(&self) -> bool {

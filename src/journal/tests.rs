@@ -80,6 +80,7 @@ fn what_a_killed_process_kept_before_a_message_left_is_found_though_nothing_was_
     let mut process = bench.start();
     process.keeps(b"ringing");
     process.keeps(b"answered");
+    process.writer.push(b"of a message that has not left");
     assert_eq!(bench.records(), [b""; 0], "it is in no segment yet");
     drop(process);
     let mut next = bench.start();

@@ -98,14 +98,25 @@ impl Writer {
 
     /// Takes a record; it is written by the next [`Writer::flush`].
     pub(crate) fn push(&mut self, record: &[u8]) {
-        frame::append(record, &mut self.pending);
+        let head = frame::head(record);
+        if let Way::Staged(staging) = &mut self.way
+            && self.pending.is_empty()
+            && staging.put(&[&head, record])
+        {
+            return;
+        }
+        self.pending.extend_from_slice(&head);
+        self.pending.extend_from_slice(record);
     }
 
     /// Has what was taken outlive this process. What cannot is tried again.
     pub(crate) fn flush(&mut self) {
+        if let Way::Staged(staging) = &mut self.way {
+            staging.publish();
+        }
         while !self.pending.is_empty() {
             let written = match &mut self.way {
-                Way::Staged(staging) => match staging.put(&self.pending) {
+                Way::Staged(staging) => match staging.take(&self.pending) {
                     0 if !staging.wait() => Err(ErrorKind::StorageFull.into()),
                     count => Ok(count),
                 },
@@ -155,6 +166,7 @@ impl Writer {
     /// Begins a new segment when this one is full and everything in older ones has been written
     /// again. True if the engine must write everything again now.
     pub(crate) fn rotate(&mut self) -> bool {
+        self.flush();
         let end = self.way.end();
         if end.offset < FULL || self.rewriting_from.is_some() || !self.pending.is_empty() {
             return false;
