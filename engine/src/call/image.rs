@@ -24,7 +24,7 @@ use super::{Call, CallHandle, Exchange, Phase, Source};
 
 #[cfg(debug_assertions)]
 pub(crate) use essence::RECORD;
-use leg::Saved;
+pub(super) use leg::Saved;
 use values::{get_phase, has_new_plan, put_phase, put_plan, saved_plan};
 
 /// The part of what a call is from its beginning.
@@ -66,43 +66,20 @@ impl Part {
     }
 }
 
-/// What of a call has changed since its last image, beside what is [`Marked`].
+/// What of a call has changed since its last image, beside what is [`Marked`] and what its legs
+/// know.
 #[derive(Debug)]
 pub(super) struct Unsaved {
     /// Anything at all.
     pub(super) any: bool,
-    /// What is saved of each leg; none of a call that was never written.
-    legs: Vec<Saved>,
+    /// How many legs the journal has; none of a call that was never written.
+    legs: usize,
 }
 
 impl Unsaved {
     /// Of a call that was never written.
     pub(super) fn everything() -> Unsaved {
-        Unsaved { any: true, legs: Vec::new() }
-    }
-
-    fn of_leg(&mut self, at: u16, change: impl FnOnce(&mut Saved)) {
-        self.any = true;
-        if let Some(leg) = self.legs.get_mut(usize::from(at)) {
-            change(leg);
-        }
-    }
-
-    /// What a leg agreed to has changed: what its peer described, what it was told.
-    pub(super) fn agreed(&mut self, at: u16, (described, told): (bool, bool)) {
-        self.of_leg(at, |leg| {
-            leg.described &= !described;
-            leg.told &= !told;
-        });
-    }
-
-    /// The INVITE of a leg went once more, or another leg stands in its place.
-    pub(super) fn renew(&mut self, at: u16) {
-        self.of_leg(at, |leg| (leg.invite, leg.state) = (false, false));
-    }
-
-    pub(super) fn leg(&mut self, at: u16) {
-        self.of_leg(at, |leg| leg.state = false);
+        Unsaved { any: true, legs: 0 }
     }
 }
 
@@ -129,7 +106,7 @@ impl Call {
         self.unsaved.any = false;
         let names = &Names::of(core, &self.routing.snapshot);
         begin_call(pen, self.id, core.io.now, self.finished.as_deref().unwrap_or_default());
-        let new = self.unsaved.legs.is_empty();
+        let new = self.unsaved.legs == 0;
         if new {
             pen.part(FACTS, |pen| self.put_facts(pen, names));
         }
@@ -146,19 +123,17 @@ impl Call {
         let rest = Marked::changed(&self.media)
             || Marked::changed(&self.did_call)
             || Marked::changed(&self.exchanges);
-        if rest || self.unsaved.legs.len() != self.legs.len() {
+        if rest || self.unsaved.legs != self.legs.len() {
             pen.part(REST, |pen| self.put_rest(pen, names));
         }
         let offer = match &*self.phase {
             Phase::Dialling(dialling) => dialling.offer.as_ref(),
             Phase::Talking(_) | Phase::Ended => None,
         };
-        self.unsaved.legs.resize_with(self.legs.len(), Saved::default);
-        for at in 0..self.legs.len() {
-            if let (Some(leg), Some(saved)) = (self.legs.get(at), self.unsaved.legs.get_mut(at))
-                && !saved.is(leg)
-            {
-                leg::save(leg, at, saved, offer, pen, names);
+        self.unsaved.legs = self.legs.len();
+        for (at, leg) in self.legs.iter_mut().enumerate() {
+            if !leg.is_saved() {
+                leg::save(leg, at, offer, pen, names);
             }
         }
         Marked::saved(&mut self.record);
@@ -191,6 +166,7 @@ impl Call {
     /// Has the whole call written again, not only what changes.
     pub(crate) fn forget_saved(&mut self) {
         self.unsaved = Unsaved::everything();
+        self.legs.iter_mut().for_each(|leg| leg.saved = Saved::default());
     }
 
     fn put_facts(&self, pen: &mut Pen, names: &Names<'_>) {

@@ -16,6 +16,7 @@ use crate::time::{Timestamp, WallTime};
 use crate::usage::Channel;
 use crate::wheel::TimerId;
 
+use super::image::Saved;
 use super::reliable::{Early, Reliable};
 use super::session::{Ask, Terms, lists};
 
@@ -178,6 +179,8 @@ pub(crate) struct Leg {
     pub(crate) left_at: Option<WallTime>,
     /// The leg whose place it takes once it is answered (RFC 3891).
     pub(crate) replaces: Option<u16>,
+    /// What of it the journal has.
+    pub(super) saved: Saved,
 }
 
 impl Leg {
@@ -234,6 +237,7 @@ impl Leg {
             phone: None,
             left_at: None,
             replaces: None,
+            saved: Saved::default(),
         }
     }
 

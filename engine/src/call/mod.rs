@@ -258,8 +258,10 @@ impl Call {
 
     /// Has the leg written into the journal before this step's messages leave.
     fn leg_mut(&mut self, at: u16) -> &mut Leg {
-        self.unsaved.leg(at);
-        &mut self.legs[usize::from(at)]
+        self.unsaved.any = true;
+        let leg = &mut self.legs[usize::from(at)];
+        leg.touched();
+        leg
     }
 
     /// Has the call written into the journal though no leg has changed.

@@ -9,7 +9,7 @@ use crate::id::CallId;
 use crate::journal::{FORMER, Marked, Parts, Reader, image};
 use crate::sip::transaction::{get_client, get_server};
 
-use super::{CallRest, Revived, Unsaved};
+use super::{CallRest, Revived, Saved, Unsaved};
 
 /// Beyond the parts of all legs that these releases numbered first.
 const FURTHER: u64 = 1 << 14;
@@ -21,6 +21,7 @@ image!(former Leg as read_former {
 } later { trunk, bye_until, prack_due } not {
     sent_by = None, hop = None, served = Vec::new(), asked = Vec::new(), probe = None,
     invite_sent = None, bye = None, described = Box::from([]), told = None,
+    saved = Saved::default(),
 });
 image!(former Record as read_former {
     direction, did, customer, caller, trunk_in, started_at, ringing_at, answered, end, media,

@@ -19,7 +19,7 @@ use super::{PLAN, Part};
 
 /// What of a leg the journal has.
 #[derive(Debug, Default)]
-pub(super) struct Saved {
+pub(in crate::call) struct Saved {
     /// How it stands.
     pub(super) state: bool,
     /// Its nature, and what is large of its INVITE.
@@ -34,11 +34,27 @@ pub(super) struct Saved {
     pub(super) told: bool,
 }
 
-impl Saved {
-    /// Whether the journal has the leg as it is.
-    pub(super) fn is(&self, leg: &Leg) -> bool {
-        let Saved { state, invite, dialog, stage: _, described, told } = *self;
-        state && invite && described && told && dialog == Some(leg.dialog.edition)
+impl Leg {
+    /// Whether the journal has it as it is.
+    pub(super) fn is_saved(&self) -> bool {
+        let Saved { state, invite, dialog, stage: _, described, told } = self.saved;
+        state && invite && described && told && dialog == Some(self.dialog.edition)
+    }
+
+    /// What it agreed to has changed: what its peer described, what it was told.
+    pub(in crate::call) fn agreed(&mut self, (described, told): (bool, bool)) {
+        self.saved.described &= !described;
+        self.saved.told &= !told;
+    }
+
+    /// Its INVITE went once more.
+    pub(in crate::call) fn renewed(&mut self) {
+        (self.saved.invite, self.saved.state) = (false, false);
+    }
+
+    /// How it stands has changed.
+    pub(in crate::call) fn touched(&mut self) {
+        self.saved.state = false;
     }
 }
 
@@ -49,7 +65,7 @@ sparse!(Leg as put_terms, get_terms {
     invite, origin_id, side, invite_seq, dialog, state, channel, pending_ok, owed_ack, last_ack,
     origin_version, sends, timer, bye_owed, sent_by, hop, ringing, record, strays, served, asked,
     probe, can, invite_sent, described, told, session, early, heard, reliable, prack_due, bye,
-    bye_until, left_at, replaces,
+    bye_until, left_at, replaces, saved,
 });
 // What of its part of the record is known when it is dialled.
 image!(struct CdrLeg as put_attempt, get_attempt {
@@ -68,7 +84,7 @@ sparse!(Leg as put_further, get_further {
     13 = early, 14 = heard, 15 = reliable, 16 = prack_due, 17 = bye_until, 18 = left_at,
 } not {
     dialog, state, record, invite, trunk, phone, origin_id, nat, place, side, policy, invite_seq, wish,
-    described, told, served, asked, sent_by, hop, probe, invite_sent, bye,
+    described, told, served, asked, sent_by, hop, probe, invite_sent, bye, saved,
 });
 
 /// What the peer was told is the offer of the call's plan.
@@ -89,14 +105,13 @@ usual!(Abilities, Ask, DialogPolicy, Place);
 /// Writes the parts of a leg that are not as the journal has them.
 /// `offer` is that of the call's plan, which the journal has.
 pub(super) fn save(
-    leg: &Leg,
+    leg: &mut Leg,
     at: usize,
-    saved: &mut Saved,
     offer: Option<&Arc<[u8]>>,
     pen: &mut Pen,
     names: &Names<'_>,
 ) {
-    let renewed = !std::mem::replace(&mut saved.invite, true);
+    let renewed = !std::mem::replace(&mut leg.saved.invite, true);
     let own = names.snapshot.zip(leg.trunk).map(|(snapshot, at)| &snapshot.trunk(at).key);
     let names = &Names { own, ..*names };
     if renewed {
@@ -111,24 +126,26 @@ pub(super) fn save(
     if renewed {
         pen.part(Part::Dialog.of(at), |pen| leg.dialog.put_ours(pen, names));
     }
-    if saved.dialog.replace(leg.dialog.edition) != Some(leg.dialog.edition) {
+    if leg.saved.dialog.replace(leg.dialog.edition) != Some(leg.dialog.edition) {
         pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen, names));
     }
-    if !std::mem::replace(&mut saved.state, true) {
+    if !std::mem::replace(&mut leg.saved.state, true) {
         let moved_on = leg.keeps_transaction()
             && names.core.is_some_and(|core| match leg.invite {
-                Invite::Received(at) => Stage::of_server(&mut saved.stage, at, &core.transactions),
-                Invite::Sent(at) => Stage::of_client(&mut saved.stage, at, &core.transactions),
+                Invite::Received(at) => {
+                    Stage::of_server(&mut leg.saved.stage, at, &core.transactions)
+                }
+                Invite::Sent(at) => Stage::of_client(&mut leg.saved.stage, at, &core.transactions),
             });
         if moved_on || (renewed && leg.keeps_transaction()) {
             pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen, names));
         }
         pen.part(Part::State.of(at), |pen| put_state(leg, pen, names));
     }
-    if !std::mem::replace(&mut saved.described, true) {
+    if !std::mem::replace(&mut leg.saved.described, true) {
         pen.part(Part::Described.of(at), |pen| pen.put(&leg.described, names));
     }
-    if !std::mem::replace(&mut saved.told, true) {
+    if !std::mem::replace(&mut leg.saved.told, true) {
         pen.part(Part::Told.of(at), |pen| match &leg.told {
             // It stands in another part already.
             Some(told) if offer.is_some_and(|offer| Arc::ptr_eq(told, offer)) => pen.byte(OFFER),

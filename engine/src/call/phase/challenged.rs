@@ -41,7 +41,7 @@ impl Call {
         for asked in leg.asked.iter_mut().chain(others).filter(|one| **one == old) {
             *asked = new;
         }
-        self.unsaved.renew(at);
+        leg.renewed();
         for exchange in self.exchanges.iter_mut().filter(|one| one.client == old) {
             exchange.client = new;
             exchange.far_seq = seq;

@@ -79,7 +79,7 @@ impl Call {
         let state = self.leg_mut(leg);
         let new = state.told.as_ref() != Some(&told);
         state.told = Some(told);
-        self.unsaved.agreed(leg, (false, new));
+        state.agreed((false, new));
     }
 
     /// Both sides of a dialog have agreed on these descriptions: its peer's, and ours to it.
@@ -87,7 +87,7 @@ impl Call {
         let state = self.leg_mut(leg);
         let new = (state.described != described, state.told != told);
         (state.described, state.told) = (described, told);
-        self.unsaved.agreed(leg, new);
+        state.agreed(new);
     }
 
     /// The position of the exchange that `client` serves.

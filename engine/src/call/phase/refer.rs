@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::call::compose::{Answer, answer};
+use crate::call::image::Saved;
 use crate::call::leg::Invite;
 use crate::call::phase::admit::{Caller, plan};
 use crate::call::{Call, Leg, LegState, MAX_LEGS};
@@ -199,11 +200,10 @@ impl Call {
         }
         let stub =
             Leg::new(state.dialog.fork(), state.invite, state.origin_id, state.nat, state.policy);
+        // Nothing of the stub is in the journal, and nothing of the leg in the other call's.
         let mut given = std::mem::replace(state, stub);
-        self.unsaved.renew(leg);
-        self.unsaved.agreed(leg, (true, true));
+        given.saved = Saved::default();
         let stub = self.leg_mut(leg);
-        stub.dialog.edition = given.dialog.edition + 1;
         stub.state = LegState::Gone;
         stub.side = given.side;
         stub.left_at = Some(now);

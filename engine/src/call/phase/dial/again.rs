@@ -43,8 +43,8 @@ impl Call {
             finish(out, content);
         });
         let sent = core.transactions.sent(client);
-        self.unsaved.renew(leg);
         let leg = self.leg_mut(leg);
+        leg.renewed();
         (leg.invite, leg.invite_seq, leg.invite_sent) = (Invite::Sent(client), seq, sent);
         leg.early = Vec::new();
         leg.heard = None;
