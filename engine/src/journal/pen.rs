@@ -90,9 +90,9 @@ impl Pen {
         self.full.clear();
     }
 
-    /// Looks at the end of the page.
+    /// Looks at the end of the page: before each value of a list, at least.
     #[inline(always)]
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         if self.at > PAGE - UNSEEN {
             self.put_away();
         }
@@ -283,5 +283,30 @@ impl Pen {
 impl std::fmt::Debug for Pen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "a pen that has written {} bytes", self.full.len() + self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Reader;
+
+    #[test]
+    fn what_is_longer_than_a_page_reads_back_whole() {
+        let (numbers, texts) = (vec![u64::MAX; 3_000], vec!["0123456789".repeat(6); 500]);
+        let long = "x".repeat(3 * PAGE);
+        let written = Pen::writes(|pen| {
+            pen.framed(|pen| {
+                pen.put(&numbers, &Names::default());
+                pen.framed(|pen| pen.put(&texts, &Names::default()));
+            });
+            pen.bytes(long.as_bytes());
+        });
+        let mut from = Reader::of(&written, None);
+        let mut inner = from.inner().unwrap();
+        assert_eq!(inner.get(), Some(numbers));
+        assert_eq!(inner.inner().and_then(|mut part| part.get()), Some(texts));
+        assert_eq!(from.bytes(), Some(long.as_bytes()));
+        assert!(from.is_done());
     }
 }

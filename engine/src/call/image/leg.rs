@@ -190,10 +190,12 @@ pub(super) fn put_state(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
     }
     pen.count(leg.served.len());
     for server in &leg.served {
+        pen.look();
         put_server(*server, pen, names);
     }
     pen.count(leg.asked.len());
     for client in &leg.asked {
+        pen.look();
         put_client(*client, pen, names);
     }
 }

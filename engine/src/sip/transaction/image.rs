@@ -146,6 +146,7 @@ impl Image for Timers {
     fn write(&self, pen: &mut Pen, names: &Names<'_>) {
         pen.number(self.0.iter().flatten().count() as u64);
         for (timer, id) in self.0.iter().flatten() {
+            pen.look();
             pen.put(timer, names);
             pen.put(&Some(*id), names);
         }
