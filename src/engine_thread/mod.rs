@@ -194,6 +194,10 @@ impl Looper {
             if self.take_control() {
                 break;
             }
+            // Now, for what the look before staged may be in its segment by now.
+            if self.journal.rotate() {
+                self.rewrite();
+            }
             if media {
                 self.take_media();
             }
@@ -206,9 +210,6 @@ impl Looper {
             }
             self.tick();
             self.flush();
-            if self.journal.rotate() {
-                self.rewrite();
-            }
         }
         // Whoever sent it has been told that it arrived.
         self.take_streams(self.streams.waiting());
@@ -396,6 +397,7 @@ impl Looper {
     /// Sends everything, also what the engine makes of peers that could not be reached. Those
     /// that it tries then and that fail again are heard of in the next round.
     fn flush(&mut self) {
+        self.journal.flush();
         for at in 0..self.sockets.len() {
             self.flush_one(at);
         }

@@ -115,7 +115,7 @@ impl Staging {
     /// Puts these behind what is staged, where they do not count before they are
     /// [published](Staging::publish). False, and nothing is done, where they find no room.
     pub(super) fn put(&mut self, parts: &[&[u8]]) -> bool {
-        if self.count > 0 && self.ahead == 0 && self.is_poured() {
+        if self.count > 0 && self.is_poured() {
             self.begin_lap(self.end());
         }
         let mut at = self.count + self.ahead;
@@ -150,8 +150,9 @@ impl Staging {
         taken
     }
 
-    fn is_poured(&self) -> bool {
-        self.condition.end() == self.end()
+    /// Whether everything is in its segment.
+    pub(super) fn is_poured(&self) -> bool {
+        self.ahead == 0 && self.condition.end() == self.end()
     }
 
     /// Has everything poured, and waits for it; not for long, and not for a disk that is known to

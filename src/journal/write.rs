@@ -166,14 +166,12 @@ impl Writer {
     /// Begins a new segment when this one is full and everything in older ones has been written
     /// again. True if the engine must write everything again now.
     pub(crate) fn rotate(&mut self) -> bool {
-        self.flush();
         let end = self.way.end();
         if end.offset < FULL || self.rewriting_from.is_some() || !self.pending.is_empty() {
             return false;
         }
-        if let Way::Staged(staging) = &self.way
-            && !staging.wait()
-        {
+        // Not now, while something is staged: nobody waits for the disk.
+        if matches!(&self.way, Way::Staged(staging) if !staging.is_poured()) {
             return false;
         }
         let (number, bytes) = (end.segment + 1, self.head.write());
