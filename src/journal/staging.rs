@@ -203,7 +203,7 @@ impl Staged {
 /// The system failed; what is staged stays.
 pub(super) fn rescue(journal: &Folder) -> Result<(), JournalError> {
     let place = file(journal.path());
-    let staged = match File::open(&place) {
+    let staged = match OpenOptions::new().read(true).write(true).open(&place) {
         Ok(staged) => staged,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(JournalError::io(place)(error)),
@@ -225,7 +225,9 @@ pub(super) fn rescue(journal: &Folder) -> Result<(), JournalError> {
         if !bytes.is_empty() {
             tracing::info!(bytes = bytes.len(), "what was staged is in the journal now");
         }
-        segment.write_all(&bytes)
+        segment.write_all(&bytes)?;
+        // Once: a repair may make the segment shorter.
+        staged.write_all_at(&[0; 8], COUNT as u64)
     };
     let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
     match append() {
