@@ -116,6 +116,11 @@ impl Engine {
 
     /// The next output, to be carried out before the one after it.
     pub fn poll_output(&mut self) -> Option<Output> {
+        // What the relay answers at once, the counters of a call that ends above all, stands in
+        // the same image as the rest.
+        if let Some(command) = self.core.io.commands.pop_front() {
+            return Some(Output::Media(command));
+        }
         if let Some(record) = self.core.io.journal.pop_front() {
             return Some(Output::Journal(record));
         }

@@ -168,7 +168,7 @@ pub enum Output {
         /// The name.
         name: Arc<str>,
     },
-    /// To the relay.
+    /// To the relay. What it answers at once is best told before the next output is asked for.
     Media(MediaCommand),
     /// A call is over; its one record. Never dropped by the shell.
     Cdr(Box<Cdr>),

@@ -24,6 +24,8 @@ const PAGES: usize = 256;
 pub(crate) struct Io {
     pub(crate) now: Now,
     pub(crate) outbox: VecDeque<Output>,
+    /// What the relay is to do before anything else leaves.
+    pub(crate) commands: VecDeque<MediaCommand>,
     /// What must be in the journal before anything in the outbox is carried out.
     pub(crate) journal: VecDeque<Record>,
     /// Pages of records that nobody needs any more.
@@ -40,6 +42,7 @@ impl Io {
         Io {
             now: Now::default(),
             outbox: VecDeque::new(),
+            commands: VecDeque::new(),
             journal: VecDeque::new(),
             pages: Vec::new(),
             wheel: Wheel::new(),
@@ -96,7 +99,7 @@ impl Io {
     }
 
     pub(crate) fn media(&mut self, command: MediaCommand) {
-        self.outbox.push_back(Output::Media(command));
+        self.commands.push_back(command);
     }
 
     pub(crate) fn event(&mut self, event: Event) {

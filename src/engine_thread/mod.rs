@@ -337,15 +337,10 @@ impl Looper {
         }
     }
 
-    /// Drains the engine, and tells it what the relay answered, until both are silent.
+    /// Drains the engine, and tells it what the relay answers, until both are silent.
     fn settle(&mut self, now: Now) {
-        loop {
-            while let Some(output) = self.engine.poll_output() {
-                self.carry_out(output);
-            }
-            if self.answers.is_empty() {
-                return;
-            }
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output);
             for event in self.answers.drain(..) {
                 self.engine.handle(now, Input::Media(event));
             }

@@ -3,8 +3,9 @@
 /// The first bytes of every segment.
 pub(super) const MAGIC: &[u8; 8] = b"tensouJ\n";
 /// The format that is written; every one up to it is read. The second has calls in more parts; of
-/// the third the newest bytes may be staged, which a former release would not look for.
-pub(super) const VERSION: u32 = 3;
+/// the third the newest bytes may be staged, which a former release would not look for; in
+/// the fourth what came of a leg is a part of its own.
+pub(super) const VERSION: u32 = 4;
 /// Magic and version.
 pub(super) const PREFIX: usize = MAGIC.len() + 4;
 /// Length and checksum.

@@ -1,6 +1,6 @@
 //! A call in the journal.
 //!
-//! Its image has five parts for the call itself and eight for each leg; each is written again
+//! Its image has five parts for the call itself and nine for each leg; each is written again
 //! only when it has changed. Whatever touches a leg has what changed of the call written before a
 //! message of that step leaves.
 
@@ -64,6 +64,11 @@ impl Part {
     fn of(self, leg: usize) -> u64 {
         ((leg as u64).wrapping_add(1) << 3) | self as u64
     }
+}
+
+/// The part of what came of a leg, for its record: it changes seldom, and lies apart in memory.
+fn outcome_of(leg: usize) -> u64 {
+    0x8000 | leg as u64
 }
 
 /// What of a call has changed since its last image, beside what is [`Marked`] and what its legs

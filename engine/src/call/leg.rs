@@ -7,6 +7,7 @@ use crate::call::Hop;
 use crate::cdr::CdrLeg;
 use crate::id::Key;
 use crate::input::Flow;
+use crate::journal::Marked;
 use crate::media::Side;
 use crate::route::{DialogPolicy, TrunkIx};
 use crate::sip::dialog::Dialog;
@@ -136,7 +137,7 @@ pub(crate) struct Leg {
     /// Its 18x has been counted.
     pub(crate) ringing: bool,
     /// Callee legs only: its part of the record.
-    pub(crate) record: Option<Box<CdrLeg>>,
+    pub(crate) record: Marked<Option<Box<CdrLeg>>>,
     /// Tags of further 2xx of a fork behind it, ended with BYE.
     pub(crate) strays: Vec<Box<str>>,
     /// Transactions of its peer's requests that go on across the call.
@@ -214,7 +215,7 @@ impl Leg {
             sent_by: None,
             hop: None,
             ringing: false,
-            record: None,
+            record: Marked::new(None),
             strays: Vec::new(),
             served: Vec::new(),
             asked: Vec::new(),

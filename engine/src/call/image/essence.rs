@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::leg::{put_nature, put_state, put_transaction};
+use super::leg::{put_attempt, put_nature, put_outcome, put_state, put_transaction};
 use super::values::{put_phase, put_plan};
-use super::{Call, Core, FACTS, Names, PHASE, PLAN, PROGRESS, Part, Pen, Phase, REST};
+use super::{Call, Core, FACTS, Names, PHASE, PLAN, PROGRESS, Part, Pen, Phase, REST, outcome_of};
 
 /// What a leg's parts say with the call's record stands apart: when the record has been written,
 /// nobody reads it again.
@@ -13,7 +13,7 @@ pub(crate) const RECORD: u64 = 1 << 32;
 impl Call {
     /// Every part of its image, but for how far transactions are beyond what their answers are:
     /// a restart begins with them anew (see [`Names::essence`]).
-    pub(crate) fn essence(&mut self, core: &Core) -> BTreeMap<u64, Vec<u8>> {
+    pub(crate) fn essence(&self, core: &Core) -> BTreeMap<u64, Vec<u8>> {
         let routing = self.routing.clone();
         let names = &Names { essence: true, ..Names::of(core, &routing.snapshot) };
         let part = |write: &dyn Fn(&mut Pen)| Pen::writes(write);
@@ -26,16 +26,18 @@ impl Call {
         if let Phase::Dialling(_) = &*self.phase {
             parts.insert(PLAN, part(&|pen| put_plan(&self.phase, pen, names)));
         }
-        for (at, leg) in self.legs.iter_mut().enumerate() {
-            let (nature, state) = (Part::Nature.of(at), Part::State.of(at));
+        for (at, leg) in self.legs.iter().enumerate() {
+            let nature = Part::Nature.of(at);
             if !self.record.written {
-                parts.insert(nature | RECORD, part(&|pen| put_nature(leg, pen, names)));
-                parts.insert(state | RECORD, part(&|pen| put_state(leg, pen, names)));
+                let names = &Names { essence: false, ..*names };
+                parts.insert(nature | RECORD, part(&|pen| put_attempt(leg, pen, names)));
+                if leg.record.is_some() {
+                    let outcome = part(&|pen| put_outcome(leg, pen, names));
+                    parts.insert(outcome_of(at) | RECORD, outcome);
+                }
             }
-            let record = leg.record.take();
             parts.insert(nature, part(&|pen| put_nature(leg, pen, names)));
-            parts.insert(state, part(&|pen| put_state(leg, pen, names)));
-            leg.record = record;
+            parts.insert(Part::State.of(at), part(&|pen| put_state(leg, pen, names)));
             if leg.keeps_transaction() {
                 parts.insert(
                     Part::Transaction.of(at),

@@ -7,7 +7,7 @@ use crate::call::session::Ask;
 use crate::call::{Leg, LegState};
 use crate::cdr::CdrLeg;
 use crate::core::Core;
-use crate::journal::{Names, Parts, Pen, Reader, Usual, image, sparse};
+use crate::journal::{Marked, Names, Parts, Pen, Reader, Usual, image, sparse};
 use crate::route::DialogPolicy;
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::{
@@ -15,7 +15,7 @@ use crate::sip::transaction::{
 };
 
 use super::values::offer_of;
-use super::{PLAN, Part};
+use super::{PLAN, Part, outcome_of};
 
 /// What of a leg the journal has.
 #[derive(Debug, Default)]
@@ -89,6 +89,8 @@ sparse!(Leg as put_further, get_further {
 
 /// What the peer was told is the offer of the call's plan.
 const OFFER: u8 = 2;
+/// Its part of the record has a part of its own; a former release wrote it here.
+const APART: u8 = 2;
 
 macro_rules! usual {
     ($($type:ty),*) => { $(
@@ -130,7 +132,9 @@ pub(super) fn save(
         pen.part(Part::Peer.of(at), |pen| leg.dialog.put_peer(pen, names));
     }
     if !std::mem::replace(&mut leg.saved.state, true) {
+        let settled = !renewed && leg.saved.stage.as_ref().is_some_and(Stage::is_settled);
         let moved_on = leg.keeps_transaction()
+            && !settled
             && names.core.is_some_and(|core| match leg.invite {
                 Invite::Received(at) => {
                     Stage::of_server(&mut leg.saved.stage, at, &core.transactions)
@@ -141,6 +145,10 @@ pub(super) fn save(
             pen.part(Part::Transaction.of(at), |pen| put_transaction(leg, pen, names));
         }
         pen.part(Part::State.of(at), |pen| put_state(leg, pen, names));
+        if (renewed || Marked::changed(&leg.record)) && leg.record.is_some() {
+            pen.part(outcome_of(at), |pen| put_outcome(leg, pen, names));
+            Marked::saved(&mut leg.record);
+        }
     }
     if !std::mem::replace(&mut leg.saved.described, true) {
         pen.part(Part::Described.of(at), |pen| pen.put(&leg.described, names));
@@ -160,9 +168,22 @@ pub(super) fn put_nature(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
     pen.put(&leg.side, names);
     pen.put(&leg.invite_seq, names);
     leg.put_terms(pen, names);
-    pen.byte(u8::from(leg.record.is_some()));
-    if let Some(record) = &leg.record {
+    put_attempt(leg, pen, names);
+}
+
+/// What of its part of the record is known when it is dialled, at the end of its nature.
+pub(super) fn put_attempt(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
+    let record = leg.record.as_deref().filter(|_| !names.essence);
+    pen.byte(u8::from(record.is_some()));
+    if let Some(record) = record {
         record.put_attempt(pen, names);
+    }
+}
+
+/// What came of it.
+pub(super) fn put_outcome(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
+    if let Some(record) = &*leg.record {
+        record.put_outcome(pen, names);
     }
 }
 
@@ -174,7 +195,7 @@ fn get_nature(dialog: Dialog, from: &mut Reader<'_>) -> Option<Leg> {
     leg.invite_seq = from.get()?;
     leg.get_terms(from)?;
     if from.get()? {
-        leg.record = Some(Box::new(CdrLeg::get_attempt(from)?));
+        leg.record = Marked::new(Some(Box::new(CdrLeg::get_attempt(from)?)));
     }
     Some(leg)
 }
@@ -184,10 +205,7 @@ pub(super) fn put_state(leg: &Leg, pen: &mut Pen, names: &Names<'_>) {
     pen.put(&leg.dialog.local_seq, names);
     pen.put(&leg.dialog.remote_seq, names);
     leg.put_further(pen, names);
-    pen.byte(u8::from(leg.record.is_some()));
-    if let Some(record) = &leg.record {
-        record.put_outcome(pen, names);
-    }
+    pen.byte(if leg.record.is_some() && !names.essence { APART } else { 0 });
     pen.count(leg.served.len());
     for server in &leg.served {
         pen.look();
@@ -228,9 +246,14 @@ pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     leg.dialog.local_seq = from.get()?;
     leg.dialog.remote_seq = from.get()?;
     leg.get_further(&mut from)?;
-    match (from.get()?, &mut leg.record) {
-        (false, record) => *record = None,
-        (true, record) => record.as_mut()?.get_outcome(&mut from)?,
+    match (from.byte()?, &mut *leg.record) {
+        (0, record) => *record = None,
+        (1, record) => record.as_mut()?.get_outcome(&mut from)?,
+        (APART, record) => {
+            let mut from = Reader::of(parts.of(outcome_of(at)), None);
+            record.as_mut()?.get_outcome(&mut from)?;
+        }
+        _ => return None,
     }
     for _ in 0..from.number()? {
         leg.served.push(get_server(&mut from)?);

@@ -56,7 +56,7 @@ impl Call {
             send_ack(core, &self.leg(leg).dialog, seq, None);
             let now = core.io.now.wall;
             let calling = self.leg(leg).state == LegState::Calling;
-            if let Some(record) = &mut self.leg_mut(leg).record {
+            if let Some(record) = &mut *self.leg_mut(leg).record {
                 record.sip_status = 200;
                 if calling {
                     // It had waited for the caller's PRACK when the caller gave up.
@@ -80,7 +80,7 @@ impl Call {
         let now = core.io.now;
         self.leg_mut(leg).state = LegState::Up;
         self.leg_mut(leg).ringing = true;
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             record.answered_at = Some(now.wall);
             record.sip_status = 200;
         }
@@ -147,7 +147,7 @@ impl Call {
     /// goes on.
     pub(super) fn refuse_answer(&mut self, core: &mut Core, leg: u16, cause: Cause) {
         send_ack(core, &self.leg(leg).dialog, self.leg(leg).invite_seq, None);
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             record.sip_status = cause.status();
             record.q850_cause = cause.q850();
             record.ended_at = core.io.now.wall;

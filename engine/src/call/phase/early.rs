@@ -80,7 +80,7 @@ impl Call {
         let audible = matches!(status, 180 | 183);
         if audible && !self.leg(leg).ringing {
             self.leg_mut(leg).ringing = true;
-            if let Some(record) = &mut self.leg_mut(leg).record {
+            if let Some(record) = &mut *self.leg_mut(leg).record {
                 record.ringing_at = Some(now);
             }
             self.record.ringing_at.get_or_insert(now);
@@ -131,7 +131,7 @@ impl Call {
         let was = self.leg(leg).state;
         let cause = Cause::of_answer(status, q850);
         let now = core.io.now.wall;
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             record.sip_status = status;
             if record.q850_cause == 0 {
                 record.q850_cause = q850.unwrap_or_else(|| cause.q850());
@@ -225,7 +225,7 @@ impl Call {
         let Some(client) = self.leg(leg).sent_invite() else { return };
         core.io.disarm(self.leg_mut(leg).timer.take());
         let now = core.io.now.wall;
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             record.sip_status = 487;
             record.q850_cause = cause.q850();
             record.ended_at = now;

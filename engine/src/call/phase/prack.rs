@@ -52,9 +52,15 @@ impl Call {
         if let Phase::Dialling(dialling) = &mut *self.phase {
             dialling.progress = Some(progress.clone());
         }
-        match &mut self.leg_mut(A).reliable {
-            Some(reliable) if reliable.waiting.is_some() => reliable.enqueue(progress),
-            Some(_) => self.send_reliably(core, server, progress),
+        // Of a caller that is told unreliably nothing changes.
+        let reliable = self.leg(A).reliable.as_ref();
+        match reliable.map(|reliable| reliable.waiting.is_some()) {
+            Some(true) => {
+                if let Some(reliable) = &mut self.leg_mut(A).reliable {
+                    reliable.enqueue(progress);
+                }
+            }
+            Some(false) => self.send_reliably(core, server, progress),
             None => {
                 let dialog = &self.leg(A).dialog;
                 let ringing = Answer {

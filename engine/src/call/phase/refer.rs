@@ -207,13 +207,13 @@ impl Call {
         stub.state = LegState::Gone;
         stub.side = given.side;
         stub.left_at = Some(now);
-        stub.record = given.record.clone();
+        *stub.record = given.record.clone();
         // The caller's leg has none; as a further leg of another call it has one.
-        if let Some(record) = &mut given.record {
+        if let Some(record) = &mut *given.record {
             (record.started_at, record.ringing_at) = (now, None);
             (record.answered_at, record.ended_at, record.media) = (Some(now), now, None);
         } else {
-            given.record = Some(Box::new(self.record.as_leg(now)));
+            *given.record = Some(Box::new(self.record.as_leg(now)));
         }
         given
     }

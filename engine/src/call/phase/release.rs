@@ -127,7 +127,7 @@ impl Call {
     /// An INVITE that would have taken the place of another leg has its final answer.
     pub(super) fn replacing_failed(&mut self, core: &mut Core, leg: u16, status: u16) {
         let now = core.io.now.wall;
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             (record.sip_status, record.ended_at) = (status, now);
         }
         self.leg_gone(core, leg);

@@ -129,7 +129,7 @@ impl Call {
         self.announce(core);
         let call = self.id;
         for (leg, at) in self.legs.iter().skip(1).zip(1..) {
-            let (Some(record), false) = (&leg.record, leg.state == LegState::Gone) else {
+            let (Some(record), false) = (&*leg.record, leg.state == LegState::Gone) else {
                 continue;
             };
             let (leg, destination) = (LegNumber(at), record.destination.clone());

@@ -157,7 +157,7 @@ impl Call {
         send_ack(core, &self.leg(leg).dialog, self.leg(leg).invite_seq, None);
         let state = self.leg_mut(leg);
         (state.state, state.ringing) = (LegState::Up, true);
-        if let Some(record) = &mut state.record {
+        if let Some(record) = &mut *state.record {
             record.answered_at = Some(now);
             record.sip_status = 200;
         }
@@ -180,7 +180,7 @@ impl Call {
     /// `new` takes the place of `old`, which is ended.
     pub(super) fn take_place(&mut self, core: &mut Core, new: u16, old: u16) {
         self.drop_exchanges(core, old);
-        if let Some(record) = &mut self.leg_mut(new).record {
+        if let Some(record) = &mut *self.leg_mut(new).record {
             record.answered_at.get_or_insert(core.io.now.wall);
             record.sip_status = 200;
         }
@@ -343,7 +343,7 @@ impl Call {
             sip_status: 0,
             ..caller.as_leg(now)
         };
-        leg.record = Some(Box::new(record));
+        *leg.record = Some(Box::new(record));
         let (seq, session) = (leg.invite_seq, leg.wish);
         self.legs.push(leg);
         self.leg_mut(number);

@@ -208,6 +208,16 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// An INVITE that was answered with 2xx: its transaction only waits for its end, and what a
+    /// restart makes of it ends by itself.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(
+            self,
+            Stage::Client(ClientMachine::Invite(InviteClient::Accepted), ..)
+                | Stage::Server(ServerMachine::Invite(InviteServer::Accepted), ..)
+        )
+    }
+
     /// Whether the transaction of a leg's INVITE is no longer as `stage` says; from now on it says
     /// how that is, none when it has ended.
     pub(crate) fn of_client(

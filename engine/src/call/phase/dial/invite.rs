@@ -156,7 +156,7 @@ impl Call {
             trunk_out: trunk_out.clone(),
         });
         let now = core.io.now.wall;
-        leg.record = Some(Box::new(CdrLeg {
+        *leg.record = Some(Box::new(CdrLeg {
             destination: route.destination,
             trunk_out,
             dialled: route.dialled,

@@ -271,7 +271,7 @@ impl Call {
         self.note_dead(core, leg);
         let Some(admitted) = self.admission() else { return };
         self.cancel_leg(core, leg, Cause::Timeout, CancelReason::Caller);
-        if let Some(record) = &mut self.leg_mut(leg).record {
+        if let Some(record) = &mut *self.leg_mut(leg).record {
             record.sip_status = Cause::Timeout.status();
         }
         let next = Place { attempt: place.attempt.saturating_add(1), ..place };
