@@ -129,6 +129,12 @@ impl Engine {
         {
             return Some(Output::Journal(record));
         }
+        if !self.core.io.notes.is_empty() {
+            #[cfg(debug_assertions)]
+            self.noted();
+            let pen = self.core.io.pen();
+            return Some(Output::Journal(self.core.io.notes.record(pen)));
+        }
         let next = self.core.io.outbox.pop_front();
         #[cfg(debug_assertions)]
         if next.is_none() {
@@ -290,10 +296,16 @@ impl Engine {
             }
             return;
         }
-        self.keep(handle);
+        let noted = call.leaves_nothing_new();
+        if !noted {
+            self.keep(handle);
+        }
         let Some(call) = self.calls.get(handle) else { return };
         let (id, session) = (call.id, call.session());
         let left = self.core.watch(id, call.servers());
+        if noted && left > 0 {
+            self.core.io.notes.over.push(id);
+        }
         call.leave_strays(&mut self.core);
         self.calls.remove(handle);
         #[cfg(debug_assertions)]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::call::{Call, CallHandle, RECORD};
+use crate::call::{Call, CallHandle, PENDING, RECORD, state_of};
 use crate::core::Core;
 use crate::engine::Engine;
 use crate::journal::parts_of;
@@ -18,9 +18,18 @@ impl Faithful {
     pub(crate) fn wrote(&mut self, core: &Core, call: &mut Call, record: &[u8]) {
         let essence = call.essence(core);
         let known = self.0.entry(call.handle).or_default();
-        for part in parts_of(record).into_iter().flat_map(|part| [part, part | RECORD]) {
+        for part in
+            parts_of(record).into_iter().flat_map(|part| [part, part | RECORD, part | PENDING])
+        {
             known.extend(essence.get(&part).map(|bytes| (part, bytes.clone())));
         }
+    }
+
+    /// A note has been written that the 2xx to this leg is not resent any more.
+    fn noted(&mut self, core: &Core, call: &mut Call, leg: u16) {
+        let part = state_of(leg) | PENDING;
+        let known = self.0.entry(call.handle).or_default();
+        known.extend(call.essence(core).remove(&part).map(|bytes| (part, bytes)));
     }
 
     pub(crate) fn forget(&mut self, call: CallHandle) {
@@ -29,6 +38,17 @@ impl Faithful {
 }
 
 impl Engine {
+    /// What is noted now is known of its calls.
+    pub(crate) fn noted(&mut self) {
+        for confirmed in &self.core.io.notes.confirmed {
+            let call = self.calls.iter().find(|(_, call)| call.id == confirmed.call);
+            let handle = call.map(|(handle, _)| handle);
+            if let Some(call) = handle.and_then(|handle| self.calls.get_mut(handle)) {
+                self.faithful.noted(&self.core, call, confirmed.leg);
+            }
+        }
+    }
+
     /// # Panics
     /// A call has changed and was not marked.
     pub(crate) fn check_calls(&mut self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::input::{Flow, Output};
-use crate::journal::{Pen, Record};
+use crate::journal::{Notes, Pen, Record};
 use crate::media::MediaCommand;
 use crate::rng::Rng;
 use crate::time::Now;
@@ -28,6 +28,8 @@ pub(crate) struct Io {
     pub(crate) commands: VecDeque<MediaCommand>,
     /// What must be in the journal before anything in the outbox is carried out.
     pub(crate) journal: VecDeque<Record>,
+    /// And after it, what needs no record of its own.
+    pub(crate) notes: Notes,
     /// Pages of records that nobody needs any more.
     pages: Vec<Box<Pen>>,
     pub(crate) wheel: Wheel<TimerKey>,
@@ -44,6 +46,7 @@ impl Io {
             outbox: VecDeque::new(),
             commands: VecDeque::new(),
             journal: VecDeque::new(),
+            notes: Notes::default(),
             pages: Vec::new(),
             wheel: Wheel::new(),
             counters: Counters::default(),

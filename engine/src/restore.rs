@@ -68,6 +68,10 @@ impl Engine {
         }
         let (mut revived, mut over) = (Vec::new(), Vec::new());
         for (id, parts) in &ledger.calls {
+            if parts.over {
+                over.push((*id, Call::revive_answers(&mut engine.core, parts)));
+                continue;
+            }
             match Call::revive(&mut engine.core, *id, parts) {
                 Revived::Call(call, _) if call.is_over() => {
                     over.push((call.id, call.servers().collect::<Vec<_>>()));

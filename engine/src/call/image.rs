@@ -17,13 +17,13 @@ use crate::journal::{Marked, Names, Parts, Pen, Reader, begin_call, image, spars
 use crate::sip::transaction::ServerHandle;
 use crate::usage::DidCall;
 
-use super::leg::Invite;
+use super::leg::{Invite, Leg};
 use super::media::Media;
 use super::record::Record;
 use super::{Call, CallHandle, Exchange, Phase, Source};
 
 #[cfg(debug_assertions)]
-pub(crate) use essence::RECORD;
+pub(crate) use essence::{PENDING, RECORD, state_of};
 pub(super) use leg::Saved;
 use values::{get_phase, has_new_plan, put_phase, put_plan, saved_plan};
 
@@ -153,6 +153,22 @@ impl Call {
         self.unsaved.any
     }
 
+    /// Whether the journal has everything that a call which is over leaves behind. That its legs
+    /// have ended is all that it need not know by their own images.
+    pub(crate) fn leaves_nothing_new(&self) -> bool {
+        self.unsaved.legs == self.legs.len()
+            && self.finished.is_none()
+            && !Marked::changed(&self.record)
+            && self.legs.iter().all(Leg::leaves_nothing_new)
+    }
+
+    /// The transactions of the INVITEs that a call was given which is over, in their places again.
+    pub(crate) fn revive_answers(core: &mut Core, parts: &Parts) -> Vec<ServerHandle> {
+        let rest = CallRest::legs_of(&mut Reader::of(parts.of(REST), None));
+        let legs = 0..rest.unwrap_or_default();
+        legs.filter_map(|at| leg::read_answers(core, parts, at)).collect()
+    }
+
     /// Its CDR, once a record has it.
     pub(crate) fn take_finished(&mut self) -> Option<journal::Record> {
         self.finished.take()
@@ -276,9 +292,14 @@ struct CallRest {
 }
 
 impl CallRest {
+    /// How many legs there are, which stands first.
+    fn legs_of(from: &mut Reader<'_>) -> Option<usize> {
+        from.get()
+    }
+
     fn read(from: &mut Reader<'_>) -> Option<CallRest> {
         Some(CallRest {
-            legs: from.get()?,
+            legs: CallRest::legs_of(from)?,
             media: from.get()?,
             did_call: from.get()?,
             exchanges: from.get()?,

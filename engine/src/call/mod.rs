@@ -26,9 +26,9 @@ use crate::usage::{DidCall, Routing};
 use crate::wheel::TimerId;
 
 pub(crate) use compose::{Answer, SDP, allow, answer, finish, supported};
-#[cfg(debug_assertions)]
-pub(crate) use image::RECORD;
 pub(crate) use image::Revived;
+#[cfg(debug_assertions)]
+pub(crate) use image::{PENDING, RECORD, state_of};
 pub(crate) use leg::{Leg, LegState};
 pub(crate) use media::Media;
 pub(crate) use phase::{Begin, Referred, Replaced, end_orphan};

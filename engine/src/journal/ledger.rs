@@ -10,6 +10,7 @@ use crate::sip::transaction::ServerHandle;
 use crate::sip::transaction::timers::H;
 use crate::time::{Now, Timestamp};
 
+use super::notes::Confirmed;
 use super::{Names, Pen, Reader, Record};
 
 /// What a record is, in its first byte. A number is never given to another kind.
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Both = 6,
     /// When the ACK to a refusal came.
     Acknowledged = 7,
+    /// Answers of ours that were acknowledged, and calls all of whose legs have ended.
+    Notes = 8,
 }
 
 /// Added to the first byte of a record: it is of this release's format. Former releases had other
@@ -49,7 +52,7 @@ impl Kind {
         let first = from.byte()?;
         from.former = first & NOW == 0;
         let calls = [Kind::Call, Kind::Both, Kind::Gone, Kind::Farewell, Kind::Acknowledged];
-        let kinds = calls.into_iter().chain([Kind::Phones, Kind::Node]);
+        let kinds = calls.into_iter().chain([Kind::Phones, Kind::Node, Kind::Notes]);
         kinds.into_iter().find(|kind| *kind as u8 == first & !NOW)
     }
 }
@@ -68,6 +71,10 @@ pub(crate) struct Parts {
     /// When one was last written.
     pub(crate) seen: Now,
     pub(crate) by_number: BTreeMap<u64, Box<[u8]>>,
+    /// The CSeq numbers of the last ACKs to 2xx of ours since, by leg.
+    pub(crate) confirmed: BTreeMap<u16, u32>,
+    /// All its legs have ended since.
+    pub(crate) over: bool,
 }
 
 impl Parts {
@@ -185,6 +192,20 @@ impl Ledger {
                     self.acknowledged.pop_front();
                 }
                 self.acknowledged.push_back((at, refusal));
+            }
+            // What is gone by now does not come back.
+            Kind::Notes => {
+                let (confirmed, over): (Vec<Confirmed>, Vec<CallId>) = (from.get()?, from.get()?);
+                for Confirmed { call, leg, seq } in confirmed {
+                    if let Some(parts) = self.calls.get_mut(&call) {
+                        parts.confirmed.insert(leg, seq);
+                    }
+                }
+                for call in over {
+                    if let Some(parts) = self.calls.get_mut(&call) {
+                        parts.over = true;
+                    }
+                }
             }
         }
         Some(())
@@ -304,7 +325,7 @@ pub fn cdrs_of(record: &[u8]) -> Result<Vec<Cdr>, Unreadable> {
                 Some(cdrs)
             }
             Kind::Gone | Kind::Phones | Kind::Node => Some(Vec::new()),
-            Kind::Farewell | Kind::Acknowledged => Some(Vec::new()),
+            Kind::Farewell | Kind::Acknowledged | Kind::Notes => Some(Vec::new()),
         }
     };
     read().ok_or(Unreadable { length: record.len() })

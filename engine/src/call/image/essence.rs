@@ -9,11 +9,18 @@ use super::{Call, Core, FACTS, Names, PHASE, PLAN, PROGRESS, Part, Pen, Phase, R
 /// What a leg's parts say with the call's record stands apart: when the record has been written,
 /// nobody reads it again.
 pub(crate) const RECORD: u64 = 1 << 32;
+/// Also whether our 2xx is resent, of which a note is enough.
+pub(crate) const PENDING: u64 = 1 << 33;
+
+/// The part of how a leg stands.
+pub(crate) fn state_of(leg: u16) -> u64 {
+    Part::State.of(usize::from(leg))
+}
 
 impl Call {
     /// Every part of its image, but for how far transactions are beyond what their answers are:
     /// a restart begins with them anew (see [`Names::essence`]).
-    pub(crate) fn essence(&self, core: &Core) -> BTreeMap<u64, Vec<u8>> {
+    pub(crate) fn essence(&mut self, core: &Core) -> BTreeMap<u64, Vec<u8>> {
         let routing = self.routing.clone();
         let names = &Names { essence: true, ..Names::of(core, &routing.snapshot) };
         let part = |write: &dyn Fn(&mut Pen)| Pen::writes(write);
@@ -26,7 +33,7 @@ impl Call {
         if let Phase::Dialling(_) = &*self.phase {
             parts.insert(PLAN, part(&|pen| put_plan(&self.phase, pen, names)));
         }
-        for (at, leg) in self.legs.iter().enumerate() {
+        for (at, leg) in self.legs.iter_mut().enumerate() {
             let nature = Part::Nature.of(at);
             if !self.record.written {
                 let names = &Names { essence: false, ..*names };
@@ -37,7 +44,11 @@ impl Call {
                 }
             }
             parts.insert(nature, part(&|pen| put_nature(leg, pen, names)));
-            parts.insert(Part::State.of(at), part(&|pen| put_state(leg, pen, names)));
+            let state = Part::State.of(at);
+            parts.insert(state | PENDING, part(&|pen| pen.put(&leg.pending_ok, names)));
+            let pending = leg.pending_ok.take();
+            parts.insert(state, part(&|pen| put_state(leg, pen, names)));
+            leg.pending_ok = pending;
             if leg.keeps_transaction() {
                 parts.insert(
                     Part::Transaction.of(at),

@@ -11,7 +11,8 @@ use crate::journal::{Marked, Names, Parts, Pen, Reader, Usual, image, sparse};
 use crate::route::DialogPolicy;
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::{
-    Stage, get_client, get_server, put_client, put_large_of_client, put_large_of_server, put_server,
+    ServerHandle, Stage, get_client, get_server, put_client, put_large_of_client,
+    put_large_of_server, put_server,
 };
 
 use super::values::offer_of;
@@ -39,6 +40,21 @@ impl Leg {
     pub(super) fn is_saved(&self) -> bool {
         let Saved { state, invite, dialog, stage: _, described, told } = self.saved;
         state && invite && described && told && dialog == Some(self.dialog.edition)
+    }
+
+    /// Whether its answers, all that is asked for again of a leg that has ended, are in the
+    /// journal as they are.
+    pub(super) fn leaves_nothing_new(&self) -> bool {
+        let answered = match self.invite {
+            Invite::Received(_) => self.saved.stage.as_ref().is_some_and(Stage::is_settled),
+            Invite::Sent(_) => true,
+        };
+        self.served.is_empty() && (self.saved.state || answered)
+    }
+
+    /// Whether the journal knows how it stands.
+    pub(in crate::call) fn is_known(&self) -> bool {
+        self.saved.state
     }
 
     /// What it agreed to has changed: what its peer described, what it was told.
@@ -233,6 +249,16 @@ impl Leg {
     }
 }
 
+/// Puts the transaction of a leg's INVITE back in its place, if it was given one, and nothing else
+/// of it.
+pub(super) fn read_answers(core: &mut Core, parts: &Parts, at: usize) -> Option<ServerHandle> {
+    let part = |part: Part| parts.of(part.of(at));
+    let Invite::Received(_) = Reader::of(part(Part::Nature), None).get()? else { return None };
+    let mut from = Reader::of(part(Part::Transaction), Some(core));
+    from.large = part(Part::Large);
+    get_server(&mut from)
+}
+
 /// Reads a leg, and puts its transactions back in their places.
 pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     let part = |part: Part| parts.of(part.of(at));
@@ -260,6 +286,11 @@ pub(super) fn read(core: &mut Core, parts: &Parts, at: usize) -> Option<Leg> {
     }
     for _ in 0..from.number()? {
         leg.asked.push(get_client(&mut from)?);
+    }
+    let confirmed = parts.confirmed.get(&(at as u16));
+    if let Some(ok) = leg.pending_ok.take_if(|ok| confirmed == Some(&ok.seq)) {
+        core.io.disarm(ok.resend);
+        core.io.disarm(ok.over);
     }
     if leg.state == LegState::Gone {
         (leg.asked.iter()).for_each(|client| core.transactions.ended_with_its_dialog(*client));

@@ -12,7 +12,7 @@ use crate::cdr::EndedBy;
 use crate::core::Core;
 use crate::event::Event;
 use crate::id::LegNumber;
-use crate::journal::keep_farewell;
+use crate::journal::{Confirmed, keep_farewell};
 use crate::media::Side;
 use crate::sdp::{Sdp, codec_in_common};
 use crate::sip::dialog::{Dialog, Style};
@@ -221,13 +221,17 @@ impl Call {
 
     /// An ACK to our 2xx.
     pub(crate) fn on_ack(&mut self, core: &mut Core, leg: u16, msg: &Message<'_>, seq: u32) {
-        let pending = &mut self.leg_mut(leg).pending_ok;
-        if pending.as_ref().is_none_or(|pending| pending.seq != seq) {
-            return;
-        }
-        let Some(pending) = pending.take() else { return };
+        let state = &mut self.legs[usize::from(leg)];
+        let Some(pending) = state.pending_ok.take_if(|pending| pending.seq == seq) else { return };
         core.io.disarm(pending.resend);
         core.io.disarm(pending.over);
+        if core.config.journal && state.is_known() && !state.bye_owed && pending.answer_to.is_none()
+        {
+            // Nothing else has changed.
+            core.io.notes.confirmed.push(Confirmed { call: self.id, leg, seq });
+            return;
+        }
+        self.leg_mut(leg);
         if let Some(owing) = pending.answer_to {
             self.pass_answer(core, leg, owing, msg);
         }

@@ -1,3 +1,5 @@
+use crate::journal::Notes;
+
 use super::*;
 
 const CALL: CallId = CallId(7);
@@ -95,4 +97,24 @@ fn a_record_alone_is_delivered_and_leaves_no_call() {
     ledger.take(&call).unwrap();
     ledger.take(&over).unwrap();
     assert_eq!(ledger.calls(), 0);
+}
+
+#[test]
+fn a_note_says_what_has_ended_and_brings_nothing_back() {
+    let mut ledger = Ledger::default();
+    let note = || {
+        let confirmed = vec![Confirmed { call: CALL, leg: 1, seq: 102 }];
+        Notes { confirmed, over: vec![CALL] }.record(Pen::new())
+    };
+    ledger.take(&note()).unwrap();
+    assert_eq!(ledger.calls(), 0, "nothing is known of the call");
+    ledger.take(&record(at(1), &[(0, b"x")])).unwrap();
+    for cut in 0..note().len() {
+        assert_eq!(ledger.take(&note()[..cut]), Err(Unreadable { length: cut }));
+        assert!(!ledger.calls[&CALL].over && ledger.calls[&CALL].confirmed.is_empty());
+    }
+    ledger.take(&note()).unwrap();
+    let parts = &ledger.calls[&CALL];
+    assert_eq!((parts.over, parts.confirmed.get(&1)), (true, Some(&102)));
+    assert_eq!(cdrs_of(&note()), Ok(Vec::new()));
 }

@@ -331,3 +331,33 @@ fn a_change_of_session_that_was_under_way_when_the_call_ended_is_not_asked_for_a
     assert_eq!(asked, 0, "nobody listens in that dialog any more");
     sim.ends();
 }
+
+#[test]
+fn an_answer_that_was_acknowledged_is_not_sent_again_by_the_next_process() {
+    let mut sim = Sim::new();
+    sim.call(DIRECT).rings(&["sato"]).answered_by("sato").waits(secs(1));
+    deserted(&mut sim);
+    for _ in 0..3 {
+        sim.world.dies();
+        sim.world.run(secs(2));
+    }
+    let told = |(place, msg): &&(String, Msg)| place == GATEWAY && msg.status() == Some(200);
+    assert_eq!(sim.world.inbox.iter().filter(told).count(), 0);
+    act(&mut sim, "sato", Act::Bye);
+    sim.ends();
+}
+
+#[test]
+fn a_call_that_is_over_is_not_hung_up_again_by_the_next_process() {
+    let mut sim = Sim::new();
+    sim.call(DIRECT).rings(&["sato"]).answered_by("sato").acts(Act::Bye).waits(secs(1));
+    deserted(&mut sim);
+    sim.world.uas.remove(CARRIER);
+    for _ in 0..3 {
+        sim.world.dies();
+        sim.world.run(secs(2));
+    }
+    let heard = sim.world.inbox.iter().filter(|(_, msg)| msg.start.starts_with("BYE"));
+    assert_eq!(heard.count(), 0);
+    assert_eq!(sim.world.engine.calls_held(), 0);
+}
